@@ -1,0 +1,1 @@
+"""Comparison of finished runs: paired statistics, schedules, reports, benchmarks."""
