@@ -1,0 +1,53 @@
+# `make help` lists the targets. PYTHON chooses the interpreter of a new environment: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV ?= .venv
+# Extra overrides for `make train`, for example ARGS="seed=7 agent.num_envs=32"
+ARGS ?=
+PORT ?= 5000
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_TEST := $(VENV)/.installed-test
+# The constraint chooses torch's build as well: the newest 2.13.0 that the machine's package sources offer.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable
+CREATE_VENV := $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-all lint types ui bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (a few minutes the first time)"
+	@$(CREATE_VENV)
+	$(INSTALL) .
+	@touch $@
+
+$(INSTALLED_TEST): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), tests included (a few minutes the first time)"
+	@$(CREATE_VENV)
+	$(INSTALL) '.[test]'
+	@touch $(INSTALLED) $@
+
+train: $(INSTALLED) ## train PPO on the overloaded heavy-tailed cluster and print the final report
+	$(BIN)/python -m sched_rl.train agent=ppo env=heavy eval.final_report=true $(ARGS)
+
+lint: $(INSTALLED_TEST) ## ruff
+	$(BIN)/ruff check .
+
+types: $(INSTALLED_TEST) ## mypy, strict
+	$(BIN)/mypy
+
+test: lint types ## lint, types and the fast tests
+	$(PYTEST) -m "not slow"
+
+test-all: lint types ## lint, types and every test
+	$(PYTEST)
+
+ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+bench: $(INSTALLED) ## simulator steps per second
+	$(BIN)/python -m analysis.benchmarks.simulator
