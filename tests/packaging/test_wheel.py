@@ -1,0 +1,101 @@
+"""The wheel carries all that a training needs, nothing of the workshop, and trains from an empty folder."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("sched_rl", "sweeps", "analysis", "conf", "tests")
+FILES = ("pyproject.toml", "LICENSE", ".gitignore")
+LITTER = (".venv/lib/left.py", "runs/a/config.yaml", "sched_rl/__pycache__/kernel-1.py311.nbi", "mlflow.db")
+
+
+def run(command: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy of the sources in which somebody has worked and trained."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, tree / name)
+    for name in LITTER:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("")
+    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"], cwd=tree)
+    (built,) = (tree / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def content(wheel) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """A folder that holds the wheel's content and none of its dependencies."""
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    run([*command, "--target", str(target), str(wheel)], cwd=target)
+    return target
+
+
+def test_only_the_packages_and_their_metadata_are_in_the_wheel(content):
+    tops = {name.partition("/")[0] for name in content if ".dist-info/" not in name}
+    assert tops <= {"sched_rl", "sweeps", "analysis", "hydra_plugins"}
+    assert {"sched_rl", "sweeps", "analysis"} <= tops
+    assert not [name for name in content if "__pycache__" in name or name.endswith((".nbi", ".nbc", ".db"))]
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [("sched_rl", "sched_rl"), ("sweeps", "sweeps"), ("analysis", "analysis"), ("conf", "sched_rl/conf")],
+)
+def test_every_source_file_is_in_the_wheel(content, folder, place):
+    plugins = ROOT / "sweeps" / "hydra_plugins"
+    missing = []
+    for path in (ROOT / folder).rglob("*"):
+        if path.is_dir() or "__pycache__" in path.parts:
+            continue
+        home = ("hydra_plugins", plugins) if path.is_relative_to(plugins) else (place, ROOT / folder)
+        if f"{home[0]}/{path.relative_to(home[1]).as_posix()}" not in content:
+            missing.append(str(path.relative_to(ROOT)))
+    assert not missing
+
+
+def test_the_wheel_is_marked_as_typed(content):
+    assert "sched_rl/py.typed" in content
+
+
+def test_a_tiny_training_runs_from_an_empty_folder(installed, tmp_path):
+    code = "import sched_rl; print(sched_rl.__file__)"
+    found = run([sys.executable, "-c", code], cwd=tmp_path, PYTHONPATH=str(installed)).stdout.strip()
+    assert Path(found).is_relative_to(installed), "this would exercise the checkout, not the wheel"
+
+    command = [sys.executable, "-m", "sched_rl.train", "debug=smoke", "tracking=none"]
+    run(command, cwd=tmp_path, PYTHONPATH=str(installed))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "config.yaml").is_file()
+    with (folder / "metrics.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert rows, "metrics.csv has a row an update"
+    assert [int(row["update"]) for row in rows] == sorted({int(row["update"]) for row in rows})
