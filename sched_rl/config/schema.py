@@ -1,0 +1,248 @@
+"""The shape of a configuration: frozen dataclasses without a single default; conf/ holds every value.
+
+`config.load` is the only maker of these objects. After it nobody imports omegaconf or hydra. A node that comes in
+several kinds is a union told apart by its `kind` (a Literal), which a registry then builds: no `_target_`.
+Ranges and cross-field rules live in `config.bounds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Encoding = Literal["playbook", "rich"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig:
+    """Scales of the reward terms; 0 switches a term off. All but the bonus are divided by the total work."""
+
+    progress_scale: float
+    time_pressure_scale: float
+    noop_penalty_scale: float
+    early_finish_bonus_scale: float
+    deadline_miss_penalty_scale: float
+    due_miss_penalty_scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvConfig:
+    """A workload family on a simulated cluster. Times in seconds, work in GPU-seconds."""
+
+    name: str
+    num_gpus: int
+    max_queue_size: int
+    jobs_per_episode: int
+    max_priority: int
+    max_duration: float
+    max_episode_steps: int
+    arrival_mode: Literal["bursty", "all_at_zero"]
+    arrival_span: float | None
+    num_bursts: int
+    burst_prob: float
+    burst_std_frac: float
+    duration_mode: Literal["heavy_tail", "uniform"]
+    heavy_tail_frac: float
+    max_gpus_per_job: int | None
+    gpus_duration_corr: float
+    priority_duration_corr: Literal["none", "inverse", "positive"]
+    priority_corr_strength: float
+    due_slack_min: float | None
+    due_slack_max: float | None
+    max_episode_time: float | None
+    horizon_factor: float
+    lookahead: Literal["off", "per_gpu", "sorted", "cdf"]
+    step: Literal["event", "decision"]
+    observation: Encoding | None
+    families: tuple[str, ...] | None
+    reward: RewardConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """Two separate multilayer perceptrons over the flat observation."""
+
+    kind: Literal["mlp"]
+    observation: Encoding
+    hidden_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerConfig:
+    """One network scores every job given a pooled context; the no-op goes through the same head."""
+
+    kind: Literal["scorer"]
+    observation: Encoding
+    pool_size: int
+    context_size: int
+    hidden_sizes: tuple[int, ...]
+    value_hidden_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionConfig:
+    """Jobs attend to the look-ahead segment or the run-out profile; the no-op is a token of the same head."""
+
+    kind: Literal["attention"]
+    observation: Encoding
+    embed_size: int
+    num_heads: int
+    num_layers: int
+    value_hidden_sizes: tuple[int, ...]
+
+
+NetworkConfig = MlpConfig | ScorerConfig | AttentionConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantScheduleConfig:
+    kind: Literal["constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearScheduleConfig:
+    """lr falls on a straight line to end_frac * lr (0 in the playbook's study)."""
+
+    kind: Literal["linear"]
+    end_frac: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExponentialScheduleConfig:
+    """lr * end_frac ** progress."""
+
+    kind: Literal["exponential"]
+    end_frac: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineScheduleConfig:
+    """A linear warm-up over warmup_frac of the updates, then half a cosine down to end_frac * lr."""
+
+    kind: Literal["cosine"]
+    end_frac: float
+    warmup_frac: float
+
+
+LrScheduleConfig = ConstantScheduleConfig | LinearScheduleConfig | ExponentialScheduleConfig | CosineScheduleConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfig:
+    """Proximal policy optimisation with six clamps, each off at 0 (target_kl, max_grad_norm, ... <= 0)."""
+
+    kind: Literal["ppo"]
+    name: str
+    total_steps: int
+    num_envs: int
+    rollout_steps: int
+    num_minibatches: int
+    update_epochs: int
+    lr: float
+    value_lr_scale: float
+    gamma: float
+    discount_time_s: float | None
+    gae_lambda: float
+    clip_coef: float
+    vf_clip_coef: float
+    ent_coef: float
+    ent_coef_end_frac: float
+    vf_coef: float
+    max_grad_norm: float
+    entropy_jump_clip: float
+    target_kl: float
+    kl_stop: Literal["minibatch", "epoch"]
+    mask_actions: bool
+    normalize_advantages: bool
+    scale_returns: bool
+    kernel: Literal["dense"]
+    network: NetworkConfig
+    lr_schedule: LrScheduleConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorityRuleConfig:
+    """Starts the first fitting job of the window in the order of a rule; waits when nothing fits."""
+
+    kind: Literal["priority_rule"]
+    name: str
+    priority: Literal["fifo", "sjf", "priority", "longest", "narrowest", "least_work"]
+    mode: Literal["greedy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomFeasibleConfig:
+    """Uniform over the jobs that fit. `parity` draws as the published study did, on the workload's own stream."""
+
+    kind: Literal["random_feasible"]
+    name: str
+    parity: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearScoreConfig:
+    """The smallest weighted sum of six job features; waits when the smallest exceeds noop_threshold (null: never)."""
+
+    kind: Literal["linear_score"]
+    name: str
+    weights: tuple[float, ...]
+    noop_threshold: float | None
+
+
+FixedSchedulerConfig = PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig
+AgentConfig = PpoConfig | PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Fixed seed blocks. Seeds of val start at first_seed; promote and report lie 5 and 10 million later."""
+
+    name: str
+    first_seed: int
+    num_blocks: int
+    episodes_per_block: int
+    split: Literal["val", "promote", "report"]
+    every_updates: int
+    final_report: bool
+    families: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where runs are compared. `none` keeps the run folder alone."""
+
+    kind: Literal["mlflow", "none"]
+    uri: str | None
+    experiment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The run's folder and what it keeps."""
+
+    folder: str | None
+    name: str | None
+    checkpoint_every_updates: int
+    keep_checkpoints: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training or evaluation, resolved and checked.
+
+    `families` holds the full env config of every family that `env.families` or `eval.families` names, resolved at
+    the boundary, so that a recorded config needs no other file.
+    """
+
+    seed: int
+    device: Literal["cpu", "cuda"]
+    threads: int
+    progress: Literal["auto", "plain", "off"]
+    baselines: tuple[str, ...]
+    run: RunConfig
+    agent: AgentConfig
+    env: EnvConfig
+    eval: EvalConfig
+    tracking: TrackingConfig
+    families: dict[str, EnvConfig]
+    baseline_agents: dict[str, FixedSchedulerConfig]

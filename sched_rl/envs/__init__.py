@@ -1,0 +1,1 @@
+"""What an agent sees of the simulator: observations, masks, vector and Gymnasium environments."""

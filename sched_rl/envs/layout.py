@@ -1,0 +1,56 @@
+"""How one flat observation vector is divided, whatever the encoding: jobs, then profile, then context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sched_rl.config.schema import Encoding, EnvConfig
+
+#: Points of the run-out profile of the rich encoding.
+RICH_PROFILE_POINTS = 16
+#: Job features of the rich encoding beside one demand column a resource.
+RICH_JOB_FEATURES = 11
+#: Context features of the rich encoding beside one idle column a resource.
+RICH_CONTEXT_FEATURES = 12
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """The parts of a flat float32 observation.
+
+    Attributes:
+        encoding: `playbook` (the study's flat vector) or `rich`.
+        window: K, job slots.
+        job_features: J; the first window * job_features numbers are the job matrix, row by row.
+        profile_features: P, the look-ahead segment or the run-out profile, after the jobs.
+        context_features: C, numbers about the whole cluster, at the end.
+    """
+
+    encoding: Encoding
+    window: int
+    job_features: int
+    profile_features: int
+    context_features: int
+
+    @property
+    def size(self) -> int:
+        """Length of the flat vector."""
+        return self.window * self.job_features + self.profile_features + self.context_features
+
+    @property
+    def num_actions(self) -> int:
+        """The no-op and one start a window slot."""
+        return self.window + 1
+
+
+def observation_layout(env: EnvConfig, encoding: Encoding) -> ObservationLayout:
+    """The layout of an encoding on a cluster; GPUs are its only resource so far."""
+    if encoding == "playbook":
+        return ObservationLayout(encoding, env.max_queue_size, 4, env.num_gpus, 2)
+    return ObservationLayout(
+        encoding,
+        env.max_queue_size,
+        RICH_JOB_FEATURES + 1,
+        RICH_PROFILE_POINTS,
+        RICH_CONTEXT_FEATURES + 1,
+    )

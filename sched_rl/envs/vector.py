@@ -1,0 +1,177 @@
+"""The training environment: N clusters with endless episodes, same-step autoreset, final observations kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.envs.batch import ClusterBatch
+from sched_rl.envs.layout import ObservationLayout
+from sched_rl.seeding import (
+    TRAINING_SEED_HIGH,
+    TRAINING_SEED_LOW,
+    generator_state,
+    load_generator_state,
+    stream,
+)
+from sched_rl.workloads.source import WorkloadSource
+
+
+@dataclass(frozen=True)
+class FinishedEpisode:
+    """An episode that ended in the last step."""
+
+    env_index: int
+    family: str
+    seed: int
+    total_return: float
+    steps: int
+    noop_steps: int
+    noop_feasible_steps: int
+    invalid_steps: int
+    terminated: bool
+    end_s: float
+
+
+class VectorClusterEnv:
+    """N clusters stepping together, each with its own stream of workload seeds.
+
+    An episode that ends is followed at once by the next: `observation` and `action_mask` are then the first of the
+    new episode, and `final_observation` holds the last of the old one (rows where `terminated | truncated`).
+
+    Attributes:
+        reward: float64 (N,), of the last step.
+        dt_s: float64 (N,), simulated seconds that the last step took.
+        terminated: bool (N,), every job of the episode is complete.
+        truncated: bool (N,), cut off at the horizon or the step limit; never together with terminated.
+        invalid_action: bool (N,), the action was illegal and acted as a no-op.
+        noop_feasible: bool (N,), the effective action was a no-op although some job fitted.
+        final_observation: float32 (N, layout.size).
+        finished: episodes that ended in the last step, in the order of the clusters.
+    """
+
+    def __init__(
+        self,
+        env: EnvConfig,
+        encoding: Encoding,
+        num_envs: int,
+        *,
+        seed: int,
+        families: Mapping[str, EnvConfig] | None = None,
+    ) -> None:
+        """Allocate; call `reset` before the first step.
+
+        Args:
+            env: the workload family or mixture.
+            encoding: which observation to write.
+            num_envs: N.
+            seed: the run's seed; workload seeds are drawn from [2**31, 2**32), away from every evaluation split.
+            families: configs of the families of a mixture.
+        """
+        self._batch = ClusterBatch(env, encoding, num_envs)
+        self._source = WorkloadSource(env, families or {})
+        self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
+        self._episode_seeds = np.zeros(num_envs, np.int64)
+        self.num_envs = num_envs
+        self.reward = np.zeros(num_envs, np.float64)
+        self.dt_s = np.zeros(num_envs, np.float64)
+        self.terminated = np.zeros(num_envs, np.bool_)
+        self.truncated = np.zeros(num_envs, np.bool_)
+        self.invalid_action = np.zeros(num_envs, np.bool_)
+        self.noop_feasible = np.zeros(num_envs, np.bool_)
+        self.final_observation = np.zeros((num_envs, self.layout.size), np.float32)
+        self.finished: list[FinishedEpisode] = []
+
+    @property
+    def layout(self) -> ObservationLayout:
+        """The parts of an observation."""
+        return self._batch.layout
+
+    @property
+    def observation(self) -> NDArray[np.float32]:
+        """float32 (N, layout.size): the states to act on."""
+        return self._batch.observation
+
+    @property
+    def action_mask(self) -> NDArray[np.bool_]:
+        """bool (N, K + 1): the legal actions of `observation`."""
+        return self._batch.action_mask
+
+    def reset(self, seeds: Mapping[int, int] | None = None) -> None:
+        """Begin a new episode on every cluster.
+
+        Args:
+            seeds: workload seeds of some clusters, by index; the others draw from their streams.
+        """
+        for index in range(self.num_envs):
+            self._begin(index, None if seeds is None else seeds.get(index))
+        for outcome in (self.reward, self.dt_s, self.terminated, self.truncated):
+            outcome[:] = 0
+        self.invalid_action[:] = self.noop_feasible[:] = False
+        self.finished = []
+
+    def step(
+        self,
+        actions: NDArray[np.int64],
+        observation: NDArray[np.float32] | None = None,
+        action_mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Step every cluster and replace finished episodes by new ones.
+
+        Args:
+            actions: int64 (N,).
+            observation: C-contiguous float32 (N, layout.size), a slot of a rollout buffer: written and used from
+                now on, without a copy.
+            action_mask: C-contiguous bool (N, K + 1), likewise.
+        """
+        self._batch.step(actions, observation, action_mask)
+        clusters = self._batch.state.clusters
+        for name in ("reward", "dt_s", "terminated", "truncated", "invalid_action", "noop_feasible"):
+            getattr(self, name)[:] = clusters[name]
+        self.finished = []
+        if clusters["finished"].any():
+            for index in np.flatnonzero(clusters["finished"]).tolist():
+                self.finished.append(self._finished_episode(index))
+                self.final_observation[index] = self.observation[index]
+                self._begin(index, None)
+
+    def _begin(self, index: int, seed: int | None) -> None:
+        if seed is None:
+            seed = int(self._seed_streams[index].integers(TRAINING_SEED_LOW, TRAINING_SEED_HIGH))
+        self._episode_seeds[index] = seed
+        self._batch.begin(index, *self._source.workload(seed))
+
+    def _finished_episode(self, index: int) -> FinishedEpisode:
+        cluster, seed = self._batch.state.clusters[index], int(self._episode_seeds[index])
+        return FinishedEpisode(
+            env_index=index,
+            family=self._source.family(seed).name,
+            seed=seed,
+            total_return=float(cluster["total_return"]),
+            steps=int(cluster["steps"]),
+            noop_steps=int(cluster["noop_steps"]),
+            noop_feasible_steps=int(cluster["noop_feasible_steps"]),
+            invalid_steps=int(cluster["invalid_steps"]),
+            terminated=bool(cluster["terminated"]),
+            end_s=float(cluster["now_s"]),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that changes: clusters, seeds of the episodes in progress, and the seed streams."""
+        return {
+            "batch": self._batch.snapshot(),
+            "episode_seeds": self._episode_seeds.copy(),
+            "seed_streams": [generator_state(generator) for generator in self._seed_streams],
+        }
+
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """Continue where `state` was taken, to the bit."""
+        self._batch.restore(saved["batch"])
+        self._episode_seeds[:] = saved["episode_seeds"]
+        for generator, value in zip(self._seed_streams, saved["seed_streams"], strict=True):
+            load_generator_state(generator, value)
