@@ -1,0 +1,1 @@
+"""Tables and figures shared by the terminal, the run's page and the analysis."""
