@@ -1,0 +1,58 @@
+"""Fixed seed blocks: what an evaluation runs. Three disjoint splits: val selects, promote judges, report is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sched_rl.config.schema import EnvConfig, EvalConfig
+from sched_rl.workloads.source import WorkloadSource
+
+Split = Literal["val", "promote", "report"]
+#: How far each split's first seed lies above `eval.first_seed`.
+SPLIT_OFFSETS: dict[Split, int] = {"val": 0, "promote": 5_000_000, "report": 10_000_000}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Episodes that are judged together.
+
+    Attributes:
+        name: `block0`, `block1`, ... or the family's name.
+        env: the environment of its episodes, a family or a mixture.
+        seeds: workload seeds, one an episode.
+    """
+
+    name: str
+    env: EnvConfig
+    seeds: tuple[int, ...]
+
+
+def make_blocks(
+    config: EvalConfig, env: EnvConfig, families: Mapping[str, EnvConfig], split: Split
+) -> tuple[Block, ...]:
+    """The blocks of a split.
+
+    Args:
+        config: first seed, number and size of the blocks, and the families of family blocks.
+        env: the environment of seed blocks.
+        families: configs by name, for family blocks.
+        split: which of the three.
+
+    Returns:
+        Blocks with consecutive seeds, block by block.
+    """
+    first = config.first_seed + SPLIT_OFFSETS[split]
+    size = config.episodes_per_block
+    seeds = [tuple(range(first + b * size, first + (b + 1) * size)) for b in range(config.num_blocks)]
+    if config.families is None:
+        return tuple(Block(f"block{b}", env, block) for b, block in enumerate(seeds))
+    return tuple(
+        Block(name, families[name], block) for name, block in zip(config.families, seeds, strict=True)
+    )
+
+
+def episode_source(block: Block, families: Mapping[str, EnvConfig]) -> WorkloadSource:
+    """The source of a block's workloads."""
+    return WorkloadSource(block.env, families)
