@@ -15,7 +15,7 @@ PACKAGES = ("sched_rl", "sweeps", "analysis")
 
 # From the bottom to the top; a part may import its own layer and those before it.
 LAYERS = (
-    {"errors", "kernels", "seeding", "statistics"},
+    {"errors", "interrupts", "kernels", "seeding", "statistics"},
     {"config"},
     {"workloads"},
     {"simulator"},
