@@ -1,0 +1,135 @@
+"""How the learner runs its network: act on a batch, value states, score recorded actions with gradients.
+
+`dense` scores every slot of the window and masks; `packed` (packed.py) scores legal rows only. Both are the
+same mathematics.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sched_rl.agents.distributions import action_log_prob, entropy, masked_log_softmax
+from sched_rl.agents.kernels.categorical import SERVED, sample_masked
+from sched_rl.agents.networks import ActorCritic
+from sched_rl.errors import SimulationError
+
+if TYPE_CHECKING:
+    from sched_rl.agents.rollout import RolloutBuffer
+
+Floats = NDArray[np.float32]
+#: States a value pass takes at once: enough for full matrix products, few enough for the second-level cache.
+_VALUE_CHUNK = 256
+
+
+class Evaluation(NamedTuple):
+    """Recorded actions under the current network, all (B,), with gradients."""
+
+    log_prob: Tensor
+    entropy: Tensor
+    value: Tensor
+
+
+class PolicyEvaluator(Protocol):
+    """Runs the network for the rollout and for the update."""
+
+    def sample(
+        self,
+        observation: Floats,
+        mask: NDArray[np.bool_],
+        uniform: NDArray[np.float64],
+        action: NDArray[np.int64],
+        log_prob: Floats,
+        entropy: Floats,
+    ) -> None:
+        """Draw an action a row; the last three arguments, (N,), are written."""
+
+    def values(self, observation: Floats, out: Floats) -> None:
+        """Values of observations (M, D) into out (M,)."""
+
+    def load(self, buffer: RolloutBuffer) -> None:
+        """Learn from this rollout from now on."""
+
+    def evaluate(self, samples: Tensor) -> Evaluation:
+        """Recorded actions of samples, int64 (B,) into the flattened rollout, under the current network."""
+
+
+class DenseEvaluator:
+    """Scores every slot of the window and masks the illegal ones."""
+
+    def __init__(self, network: ActorCritic, device: torch.device, *, mask_actions: bool) -> None:
+        self.network = network
+        self.device = device
+        self.mask_actions = mask_actions
+        self._rollout: tuple[Tensor, Tensor, Tensor]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        observation: Floats,
+        mask: NDArray[np.bool_],
+        uniform: NDArray[np.float64],
+        action: NDArray[np.int64],
+        log_prob: Floats,
+        entropy: Floats,
+    ) -> None:
+        """Draw an action a row; see `PolicyEvaluator`."""
+        logits = self.network.logits(self._tensor(observation)).float().cpu().numpy()
+        row = sample_masked(logits, mask, uniform, action, log_prob, entropy)
+        if row != SERVED:
+            raise_unservable(self.network, mask, row)
+
+    def values(self, observation: Floats, out: Floats) -> None:
+        """Values of observations (M, D) into out (M,)."""
+        values_in_chunks(self.network, self.device, observation, out)
+
+    def load(self, buffer: RolloutBuffer) -> None:
+        """Learn from this rollout from now on."""
+        self._rollout = (
+            self._tensor(buffer.flat("observation")),
+            self._tensor(buffer.flat("mask")),
+            self._tensor(buffer.flat("action")),
+        )
+
+    def evaluate(self, samples: Tensor) -> Evaluation:
+        """Recorded actions of some samples under the current network."""
+        observation, mask, action = (field[samples] for field in self._rollout)
+        log_probs = masked_log_softmax(self.network.logits(observation), mask if self.mask_actions else None)
+        return Evaluation(
+            action_log_prob(log_probs, action), entropy(log_probs), self.network.values(observation)
+        )
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+@torch.no_grad()
+def values_in_chunks(network: ActorCritic, device: torch.device, observation: Floats, out: Floats) -> None:
+    """Values of observations (M, D) into out (M,)."""
+    for first in range(0, len(observation), _VALUE_CHUNK):
+        chunk = slice(first, first + _VALUE_CHUNK)
+        states = torch.from_numpy(observation[chunk]).to(device)
+        out[chunk] = network.values(states).float().cpu().numpy()
+
+
+def raise_all_masked(row: int) -> None:
+    """Name an environment without a legal action."""
+    raise SimulationError(
+        f"action_mask[{row}] has no legal action; the no-op (column 0) must always be legal: the environment "
+        "or whatever rewrote its mask is at fault"
+    )
+
+
+def raise_unservable(network: ActorCritic, mask: NDArray[np.bool_], row: int) -> None:
+    """Say why no action could be drawn for a row: nothing legal, or logits that are not finite."""
+    if not mask[row].any():
+        raise_all_masked(row)
+    name = network.non_finite_parameter()
+    cause = f"{name} is not finite" if name else "the observation is not finite or the network overflows"
+    raise SimulationError(
+        f"logits of environment {row} are not finite: {cause}; lower agent.lr or set agent.max_grad_norm > 0"
+    )

@@ -1,0 +1,1 @@
+"""Compiled passes over rollout and minibatch arrays; numpy in, numpy out, no torch."""

@@ -1,0 +1,137 @@
+"""Torch operations on packed rows, with gradients: compiled passes on the CPU, torch's own elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sched_rl.agents.kernels.categorical import segment_log_softmax, segment_log_softmax_backward
+from sched_rl.agents.kernels.packing import add_to_rows, sum_rows
+from sched_rl.agents.kernels.pooling import pool_backward, pool_forward
+
+if TYPE_CHECKING:
+    from sched_rl.agents.networks.base import PackedStates
+
+
+class _PoolJobs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
+        size = len(bias)
+        columns_first = weight.detach().t().contiguous()
+        out = observation.new_empty(len(observation), 2 * size)
+        argmax = np.empty((len(observation), size), np.int32)
+        pool_forward(
+            observation.numpy(), columns_first.numpy(), bias.detach().numpy(), window, out.numpy(), argmax
+        )
+        ctx.save_for_backward(observation, columns_first, bias)
+        ctx.window, ctx.argmax = window, argmax
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        observation, columns_first, bias = ctx.saved_tensors
+        weight_gradient = np.zeros(columns_first.shape)
+        bias_gradient = np.zeros(len(bias))
+        pool_backward(
+            observation.numpy(),
+            columns_first.numpy(),
+            bias.detach().numpy(),
+            ctx.window,
+            ctx.argmax,
+            gradients[0].contiguous().numpy(),
+            weight_gradient,
+            bias_gradient,
+        )
+        of_weight = torch.from_numpy(weight_gradient.T.astype(columns_first.numpy().dtype, order="C"))
+        return None, of_weight, torch.from_numpy(bias_gradient).to(bias.dtype), None
+
+
+class _AddStateTerms(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, terms: Tensor, row_state: Tensor, offsets: Tensor) -> Tensor:
+        out = torch.empty_like(rows)
+        add_to_rows(
+            rows.detach().numpy(), terms.detach().contiguous().numpy(), row_state.numpy(), out.numpy()
+        )
+        ctx.save_for_backward(offsets)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        (offsets,) = ctx.saved_tensors
+        of_rows = gradients[0].contiguous()
+        of_terms = of_rows.new_empty(len(offsets) - 1, of_rows.shape[1])
+        sum_rows(of_rows.numpy(), offsets.numpy(), of_terms.numpy())
+        return of_rows, of_terms, None, None
+
+
+class _SegmentCategorical(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        states = len(offsets) - 1
+        log_prob, entropy = logits.new_empty(states), logits.new_empty(states)
+        probabilities = torch.empty_like(logits)
+        segment_log_softmax(
+            logits.detach().numpy(),
+            offsets.numpy(),
+            chosen.numpy(),
+            log_prob.numpy(),
+            entropy.numpy(),
+            probabilities.numpy(),
+        )
+        ctx.save_for_backward(logits, offsets, chosen, entropy, probabilities)
+        return log_prob, entropy
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        logits, offsets, chosen, entropy, probabilities = ctx.saved_tensors
+        of_logits = torch.empty_like(logits)
+        segment_log_softmax_backward(
+            logits.detach().numpy(),
+            offsets.numpy(),
+            chosen.numpy(),
+            entropy.detach().numpy(),
+            probabilities.numpy(),
+            gradients[0].contiguous().numpy(),
+            gradients[1].contiguous().numpy(),
+            of_logits.numpy(),
+        )
+        return of_logits, None, None
+
+
+def pool_jobs(observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
+    """Mean and maximum (B, 2 U) over the present jobs of relu(linear(job)), on the CPU in one pass.
+
+    Gradients flow to weight (U, J) and bias (U,), not to the observation (B, D).
+    """
+    pooled: Tensor = _PoolJobs.apply(observation, weight, bias, window)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+def add_state_terms(rows: Tensor, terms: Tensor, states: PackedStates) -> Tensor:
+    """Rows (R, H) plus the term (B, H) of each row's state."""
+    if rows.device.type != "cpu":
+        return rows + terms[states.row_state]
+    summed: Tensor = _AddStateTerms.apply(  # type: ignore[no-untyped-call]
+        rows.contiguous(), terms, states.row_state, states.offsets
+    )
+    return summed
+
+
+def segment_categorical(logits: Tensor, states: PackedStates, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability (B,) of the chosen rows and entropy (B,) of the softmax within each state's rows."""
+    if logits.device.type == "cpu":
+        pair: tuple[Tensor, Tensor] = _SegmentCategorical.apply(  # type: ignore[no-untyped-call]
+            logits.contiguous(), states.offsets, chosen
+        )
+        return pair
+    top = logits.new_full((len(states.offsets) - 1,), -torch.inf)
+    top = top.scatter_reduce(0, states.row_state, logits.detach(), "amax")
+    shifted = logits - top[states.row_state]
+    weights = shifted.exp()
+    total = torch.zeros_like(top).index_add(0, states.row_state, weights)
+    weighted = torch.zeros_like(top).index_add(0, states.row_state, weights * shifted)
+    return shifted[chosen] - total.log(), total.log() - weighted / total

@@ -1,0 +1,189 @@
+"""Proximal policy optimisation (Schulman et al. 2017) with the playbook's six clamps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sched_rl.agents.environment import VectorEnvironment
+from sched_rl.agents.evaluators import DenseEvaluator, PolicyEvaluator
+from sched_rl.agents.gae import generalized_advantages
+from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
+from sched_rl.agents.networks import build_network
+from sched_rl.agents.packed import PackedEvaluator
+from sched_rl.agents.return_scale import ReturnScaler
+from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
+from sched_rl.agents.schedules import ent_coef_at, lr_factor
+from sched_rl.agents.update import PolicyUpdate, copied
+from sched_rl.config.schema import PpoConfig
+from sched_rl.envs.layout import ObservationLayout
+from sched_rl.errors import SimulationError
+from sched_rl.seeding import generator_state, load_generator_state, stream
+
+
+class PPO:
+    """A learner. `collect` and `update` alternate; each pair is one update of the run.
+
+    Args:
+        config: coefficients, sizes and clamps.
+        layout: of the observations; the environment's must equal it.
+        seed: of the run; weights, actions and minibatches have streams of their own.
+        device: `cpu` or `cuda`, for the network; buffers stay in main memory.
+        num_updates: of the whole run, for the schedules.
+    """
+
+    def __init__(
+        self, config: PpoConfig, layout: ObservationLayout, seed: int, device: str, num_updates: int
+    ) -> None:
+        self.config = config
+        self.layout = layout
+        self.num_updates = num_updates
+        self.updates_done = 0
+        self.device = torch.device(device)
+        self.network = build_network(config.network, layout, seed, fused=config.kernel == "packed")
+        self.network.to(self.device)
+        self.buffer = RolloutBuffer(config.rollout_steps, config.num_envs, layout)
+        self.seconds: dict[str, float] = {}
+        self._policy_generator = stream(seed, "policy")
+        self._minibatch_generator = stream(seed, "minibatch")
+        self._scaler = ReturnScaler(config.num_envs, enabled=config.scale_returns)
+        self._evaluator = self._build_evaluator()
+        self._update = PolicyUpdate(config, self.network, self._evaluator)
+        self._greedy = GreedyPolicy(self.network, self.device, mask_actions=config.mask_actions)
+        self._stats: RolloutStats | None = None
+
+    def _build_evaluator(self) -> PolicyEvaluator:
+        kind = PackedEvaluator if self.config.kernel == "packed" else DenseEvaluator
+        return kind(self.network, self.device, mask_actions=self.config.mask_actions)
+
+    def collect(self, env: VectorEnvironment) -> RolloutStats:
+        """Act for `rollout_steps` in every environment, from where the environments stand.
+
+        Raises:
+            ConfigError: when the environment does not fit the network or `num_envs`.
+            SimulationError: when a state has no legal action or a logit is not finite.
+        """
+        check_environment(env, self.config.num_envs, self.layout)
+        self._stats = collect_rollout(
+            env, self.buffer, self._evaluator, self._policy_generator, mask_actions=self.config.mask_actions
+        )
+        return self._stats
+
+    def update(self) -> dict[str, float]:
+        """Learn from the last rollout, once.
+
+        Returns:
+            Columns of the metrics table, the rollout's included. Advantages, returns and rewards are raw
+            (`v_loss` is in the critic's units: raw divided by `return_scale`). Seconds by phase are in
+            `self.seconds`.
+
+        Raises:
+            SimulationError: when no rollout was collected, or a number stops being finite.
+        """
+        if self._stats is None:
+            raise SimulationError(
+                "update() needs a rollout that it has not learned from; call collect(env) first"
+            )
+        stats, self._stats = self._stats, None
+        lr = self.config.lr * lr_factor(self.config.lr_schedule, self.updates_done, self.num_updates)
+        ent_coef = ent_coef_at(self.config, self.updates_done, self.num_updates)
+        start_s = time.perf_counter()
+        self._estimate_advantages()
+        valued_s = time.perf_counter()
+        log = self._update.run(self.buffer, lr, ent_coef, self._minibatch_generator)
+        self._update.check_weights()
+        self.updates_done += 1
+        self.seconds = {
+            "act_s": stats.act_s,
+            "env_s": stats.env_s,
+            "value_s": valued_s - start_s,
+            "learn_s": time.perf_counter() - valued_s,
+        }
+        metrics = {"lr": lr, "ent_coef": ent_coef, **log.metrics(self.config)}
+        return {**stats.metrics, **metrics, **self._advantage_metrics()}
+
+    def _estimate_advantages(self) -> None:
+        """Values in one batched pass, reward scale, advantages and critic targets."""
+        buffer, config = self.buffer, self.config
+        buffer.discount[:] = config.gamma
+        if config.discount_time_s is not None:
+            buffer.discount[:] = config.gamma ** (buffer.dt_s / config.discount_time_s)
+        self._scaler.update(buffer.reward, buffer.discount, buffer.terminated | buffer.truncated)
+        buffer.value_states(self._evaluator)
+        generalized_advantages(
+            buffer.reward / self._scaler.scale,
+            buffer.discount,
+            buffer.value,
+            buffer.final_value,
+            buffer.terminated,
+            buffer.truncated,
+            config.gae_lambda,
+            buffer.advantage,
+            buffer.target,
+        )
+
+    def _advantage_metrics(self) -> dict[str, float]:
+        target = self.buffer.target.astype(np.float64)
+        advantage = self.buffer.advantage.astype(np.float64)
+        variance, scale = float(target.var()), self._scaler.scale
+        return {
+            "explained_variance": 1.0 - float(advantage.var()) / variance if variance > 0 else float("nan"),
+            "advantage_mean": float(advantage.mean()) * scale,
+            "advantage_std": float(advantage.std()) * scale,
+            "return_mean": float(target.mean()) * scale,
+            "return_std": float(target.std()) * scale,
+            "return_scale": scale,
+        }
+
+    def greedy_actions(
+        self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """The most probable action of each state, (M,); see `GreedyPolicy.actions`."""
+        return self._greedy.actions(observation, action_mask)
+
+    def policy_parameters(self) -> dict[str, Tensor]:
+        """A copy of the policy path's parameters, for `kl_from`."""
+        return policy_parameters(self.network)
+
+    def kl_from(
+        self,
+        reference: Mapping[str, Tensor],
+        observation: NDArray[np.float32],
+        action_mask: NDArray[np.bool_],
+    ) -> float:
+        """Mean KL(reference policy, current policy) over states, in nats: the drift from a kept policy."""
+        return self._greedy.mean_kl(reference, self.policy_parameters(), observation, action_mask)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that changes, copied: resuming from it equals never having stopped, to the bit.
+
+        Taken between an update and the next rollout; the environment's own state is kept beside it.
+        """
+        return {
+            "network": copied(dict(self.network.state_dict())),
+            "optimizer": self._update.state(),
+            "policy_generator": generator_state(self._policy_generator),
+            "minibatch_generator": generator_state(self._minibatch_generator),
+            "return_scale": self._scaler.state(),
+            "updates_done": self.updates_done,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from `state()`.
+
+        Raises:
+            CheckpointError: when the state is of another network.
+        """
+        load_weights(self.network, state["network"])
+        self._update.load_state(state["optimizer"])
+        load_generator_state(self._policy_generator, state["policy_generator"])
+        load_generator_state(self._minibatch_generator, state["minibatch_generator"])
+        self._scaler.load_state(state["return_scale"])
+        self.updates_done = int(state["updates_done"])
+        self._stats = None
