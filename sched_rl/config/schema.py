@@ -1,8 +1,8 @@
 """The shape of a configuration: frozen dataclasses without a single default; conf/ holds every value.
 
-`config.load` is the only maker of these objects. After it nobody imports omegaconf or hydra. A node that comes in
+`config.load` is the only maker of these objects. After it nobody imports omegaconf or hydra. A node of
 several kinds is a union told apart by its `kind` (a Literal), which a registry then builds: no `_target_`.
-Ranges and cross-field rules live in `config.bounds`.
+Ranges live in `config.bounds`, cross-field rules in `config.rules`.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ NetworkConfig = MlpConfig | ScorerConfig | AttentionConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantScheduleConfig:
+    """lr stays."""
+
     kind: Literal["constant"]
 
 
@@ -124,7 +126,9 @@ class CosineScheduleConfig:
     warmup_frac: float
 
 
-LrScheduleConfig = ConstantScheduleConfig | LinearScheduleConfig | ExponentialScheduleConfig | CosineScheduleConfig
+LrScheduleConfig = (
+    ConstantScheduleConfig | LinearScheduleConfig | ExponentialScheduleConfig | CosineScheduleConfig
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +159,7 @@ class PpoConfig:
     mask_actions: bool
     normalize_advantages: bool
     scale_returns: bool
-    kernel: Literal["dense"]
+    kernel: Literal["dense", "packed"]
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
 
@@ -172,7 +176,7 @@ class PriorityRuleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomFeasibleConfig:
-    """Uniform over the jobs that fit. `parity` draws as the published study did, on the workload's own stream."""
+    """Uniform over the jobs that fit; `parity` draws as the study did, on the workload's own stream."""
 
     kind: Literal["random_feasible"]
     name: str
@@ -181,7 +185,7 @@ class RandomFeasibleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearScoreConfig:
-    """The smallest weighted sum of six job features; waits when the smallest exceeds noop_threshold (null: never)."""
+    """The smallest weighted sum of six job features; waits when it exceeds noop_threshold (null: never)."""
 
     kind: Literal["linear_score"]
     name: str
@@ -230,8 +234,8 @@ class RunConfig:
 class Config:
     """One training or evaluation, resolved and checked.
 
-    `families` holds the full env config of every family that `env.families` or `eval.families` names, resolved at
-    the boundary, so that a recorded config needs no other file.
+    `families` holds the full env config of every family that `env.families` or `eval.families` names,
+    `baseline_agents` that of every baseline: a recorded config needs no other file.
     """
 
     seed: int

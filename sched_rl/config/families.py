@@ -1,0 +1,117 @@
+"""What a configuration names instead of holding: workload families and baselines, resolved at load."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from sched_rl.config.compose import ConfigSources
+from sched_rl.config.convert import show
+from sched_rl.config.suggest import did_you_mean
+from sched_rl.errors import ConfigError
+
+#: Keys of env that a family takes from the run's own env: the cluster, its semantics and its reward. One
+#: policy plays all families, so their observations and rewards must mean the same.
+SHARED_KEYS = (
+    "num_gpus",
+    "max_queue_size",
+    "jobs_per_episode",
+    "max_priority",
+    "max_duration",
+    "max_episode_steps",
+    "max_episode_time",
+    "horizon_factor",
+    "lookahead",
+    "step",
+    "observation",
+    "reward",
+)
+
+#: Kinds of agents that learn; the others are fixed.
+LEARNED_KINDS = ("ppo",)
+
+
+def add_families(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
+    """Fill `families` with the env config of every family that env and eval name, in place.
+
+    Args:
+        tree: the resolved configuration.
+        sources: where env files are.
+        recorded: families of the run's record, preferred to the files of today.
+
+    Raises:
+        ConfigError: when a name is no env or is itself a mixture.
+    """
+    families: dict[str, Any] = {}
+    for section in ("env", "eval"):
+        names = _names(tree, section, "families")
+        text = f"{section}.families={show(names)}"
+        for name in names:
+            families[name] = families.get(name) or _family(text, name, tree["env"], sources, recorded)
+    tree["families"] = families
+
+
+def add_baselines(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
+    """Fill `baseline_agents` with the config of every scheduler that `baselines` names, in place.
+
+    Raises:
+        ConfigError: when a name is no agent or is one that learns.
+    """
+    names = _names(tree, "baselines")
+    agents: dict[str, Any] = {}
+    for name in names:
+        agents[name] = recorded.get(name) or _baseline(f"baselines={show(names)}", name, sources)
+    tree["baseline_agents"] = agents
+
+
+def refuse_idle_keys(keys: list[str], tree: Mapping[str, Any]) -> None:
+    """Refuse single values that a mixture would never read.
+
+    Args:
+        keys: dotted keys that the command line sets.
+        tree: the resolved configuration.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    env = tree.get("env")
+    if not isinstance(env, Mapping) or not env.get("families"):
+        return
+    for key in keys:
+        section, _, name = key.partition(".")
+        if section == "env" and name.partition(".")[0] not in (*SHARED_KEYS, "families"):
+            raise ConfigError(f"{key}: has no effect, env={env.get('name')} takes it from its families")
+
+
+def _names(tree: Mapping[str, Any], *path: str) -> list[str]:
+    """The list of names at a path; empty where it is absent or ill-typed, which conversion reports."""
+    node: Any = tree
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return [str(name) for name in node] if isinstance(node, list) else []
+
+
+def _family(
+    text: str, name: str, env: Mapping[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]
+) -> dict[str, Any]:
+    options = sources.options("env")
+    if name in recorded:
+        family = dict(recorded[name])
+    elif name in options:
+        family = dict(sources.option("env", name)["env"])
+    else:
+        raise ConfigError(f"{text}: no env named {name}{did_you_mean(name, options)}")
+    if family.get("families"):
+        raise ConfigError(f"{text}: {name} is itself a mixture")
+    return family | {key: copy.deepcopy(env[key]) for key in SHARED_KEYS if key in env}
+
+
+def _baseline(text: str, name: str, sources: ConfigSources) -> dict[str, Any]:
+    options = sources.options("agent")
+    if name not in options:
+        raise ConfigError(f"{text}: no agent named {name}{did_you_mean(name, options)}")
+    agent = dict(sources.option("agent", name)["agent"])
+    if agent.get("kind") in LEARNED_KINDS:
+        raise ConfigError(f"{text}: {name} learns; baselines are fixed schedulers such as sjf")
+    return agent

@@ -1,0 +1,165 @@
+"""The one boundary: command-line overrides in, a typed and checked configuration or one line of error out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from sched_rl.config.choices import check_choice, refuse_absent_groups
+from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
+from sched_rl.config.convert import show, tree_to_config
+from sched_rl.config.families import LEARNED_KINDS, add_baselines, add_families, refuse_idle_keys
+from sched_rl.config.overrides import parse_overrides, refuse_sweep
+from sched_rl.config.recorded import read_recorded, with_choices
+from sched_rl.config.rules import check_config, check_training
+from sched_rl.config.safety import refuse_arguments
+from sched_rl.config.schema import Config
+from sched_rl.config.trees import merged, replace_group
+from sched_rl.config.values import resolve, set_value
+from sched_rl.errors import ConfigError
+
+#: Keys of a primary that steer the command and are no part of the configuration; the first names a record.
+COMMAND_KEYS = {"train": ("resume",), "evaluate": ("checkpoint", "output", "schedule_output")}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A checked configuration and the paths that a command takes beside it, key to text or None."""
+
+    config: Config
+    options: dict[str, str | None]
+
+
+def load_config(primary: str, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Config:
+    """Compose conf/PRIMARY.yaml with overrides, convert and check it. Reentrant and safe in threads.
+
+    Args:
+        primary: `train` or `evaluate`.
+        overrides: `group=option` and `key=value`, as on the command line.
+        config_dirs: folders of others' YAML.
+
+    Raises:
+        ConfigError: one line on the first thing that is wrong.
+    """
+    return load_command(primary, overrides, ConfigSources(config_dirs)).config
+
+
+def load_env_config(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Config:
+    """The configuration behind `make_env`: `env` and `families` count, the agent is a placeholder.
+
+    Raises:
+        ConfigError: one line on the first thing that is wrong.
+    """
+    placeholder = ["agent=fifo", "tracking=none"]
+    return load_config("evaluate", [*placeholder, *overrides], config_dirs)
+
+
+def load_command(primary: str, overrides: Sequence[str], sources: ConfigSources) -> Command:
+    """As `load_config`, with the command's own paths; `resume=` or `checkpoint=` make a record the base.
+
+    Raises:
+        ConfigError: one line on the first thing that is wrong.
+    """
+    # The grammar's parser tables and Hydra's plugin registry are shared by the whole process.
+    with HYDRA_LOCK:
+        return _load_command(primary, overrides, sources)
+
+
+def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources) -> Command:
+    choices, values = split_overrides(overrides, sources)
+    base_key = COMMAND_KEYS[primary][0]
+    recorded_run = _last_value(values, base_key)
+    recorded: dict[str, Any] = {}
+    if recorded_run is None:
+        tree = _compose(primary, choices, sources)
+    else:
+        recorded = read_recorded(base_key, Path(recorded_run))
+        tree = with_choices(base_key, recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
+    config_tree = OmegaConf.create(_with_learned_keys(tree))
+    for override in values:
+        set_value(config_tree, override, sources)
+    plain = resolve(config_tree)
+    options = {key: _path(key, plain.pop(key)) for key in COMMAND_KEYS[primary]}
+    refuse_idle_keys([override.key_or_group for override in values], plain)
+    add_families(plain, sources, recorded.get("families") or {})
+    add_baselines(plain, sources, recorded.get("baseline_agents") or {})
+    config = tree_to_config(plain)
+    check_config(config)
+    if primary == "train":
+        check_training(config)
+    return Command(config, options)
+
+
+def split_overrides(
+    overrides: Sequence[str], sources: ConfigSources
+) -> tuple[list[Override], list[Override]]:
+    """The overrides of one run as group choices and single values.
+
+    Raises:
+        ConfigError: on grammar, on what must not reach Hydra, on several values for one run.
+    """
+    parsed = parse_overrides(overrides)
+    refuse_arguments(parsed)
+    for override in parsed:
+        refuse_sweep(override)
+        if override.is_hydra_override():
+            raise ConfigError(f"{override.input_line}: steers a multirun; add -m")
+    choices = [override for override in parsed if sources.is_group(override.key_or_group)]
+    return choices, [override for override in parsed if override not in choices]
+
+
+def _compose(primary: str, choices: Sequence[Override], sources: ConfigSources) -> dict[str, Any]:
+    options = {override.key_or_group: check_choice(override, sources) for override in choices}
+    top = {group: option for group, option in options.items() if "/" not in group}
+    nested = {group: option for group, option in options.items() if "/" in group}
+    outline = sources.compose(primary, _texts(top))
+    if primary == "evaluate":
+        _refuse_untrained(outline.tree.get("agent"))
+    refuse_absent_groups(list(nested), outline.chosen, sources)
+    composed = sources.compose(primary, _texts(options)) if nested else outline
+    plain = OmegaConf.to_container(composed.tree, resolve=False)
+    tree = {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    # A choice on the command line brings the option as its file has it: what a preset set on its own choice
+    # (an end_frac for its exponential schedule) belongs to that choice.
+    for group, option in nested.items():
+        tree = replace_group(tree, group, sources.option(group, str(option)))
+    return tree
+
+
+def _texts(options: Mapping[str, str | None]) -> list[str]:
+    return [f"{group}={show(option)}" for group, option in options.items()]
+
+
+def _refuse_untrained(agent: Mapping[str, Any] | None) -> None:
+    """Without a checkpoint, evaluate plays fixed schedulers only."""
+    if agent is None:
+        raise ConfigError("nothing to evaluate: give agent=NAME or checkpoint=RUN_FOLDER_OR_FILE")
+    if agent.get("kind") in LEARNED_KINDS:
+        raise ConfigError(f"agent={agent.get('name')}: learns; give checkpoint=RUN_FOLDER_OR_FILE instead")
+
+
+def _with_learned_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """`if_learned` holds keys of agent that recipes set where the agent learns."""
+    learned = tree.pop("if_learned", None) or {}
+    agent = tree.get("agent")
+    if isinstance(agent, Mapping) and agent.get("kind") in LEARNED_KINDS:
+        tree["agent"] = merged(agent, learned)
+    return tree
+
+
+def _last_value(values: Sequence[Override], key: str) -> str | None:
+    given = [override.value() for override in values if override.key_or_group == key]
+    return _path(key, given[-1]) if given else None
+
+
+def _path(key: str, value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise ConfigError(f"{key}={show(value)}: must be a path")

@@ -1,0 +1,73 @@
+"""A configuration on disk (`config.yaml` of a run folder), read back without Hydra, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sched_rl.config.convert import config_to_dict, tree_to_config
+from sched_rl.config.rules import check_config
+from sched_rl.config.schema import Config
+from sched_rl.errors import ConfigError
+
+#: Name of the resolved configuration in a run folder.
+CONFIG_FILE = "config.yaml"
+
+#: Keys that say where and how a run is watched; they decide none of its results.
+_NOT_DIGESTED = ("run", "tracking", "progress")
+
+
+def config_from_dict(tree: Mapping[str, Any]) -> Config:
+    """The checked configuration of a nested mapping, the inverse of `config_to_dict`.
+
+    Raises:
+        ConfigError: one line on the first key that does not fit.
+    """
+    config = tree_to_config(tree)
+    check_config(config)
+    return config
+
+
+def config_digest(config: Config) -> str:
+    """SHA-256 (hex) of everything that decides a run's results: not its folder, tracking or display."""
+    tree = {key: value for key, value in config_to_dict(config).items() if key not in _NOT_DIGESTED}
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def config_to_yaml(config: Config) -> str:
+    """The text of `config.yaml`; floats are written so that they read back to the bit."""
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False, width=110, allow_unicode=True)
+
+
+def read_config_tree(path: Path) -> dict[str, Any]:
+    """The nested mapping of a `config.yaml`, unchecked.
+
+    Raises:
+        ConfigError: when it cannot be read or is not a mapping.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({type(error).__name__})") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: holds no configuration; is it a run's {CONFIG_FILE}?")
+    return tree
+
+
+def load_config_file(path: Path) -> Config:
+    """A run's recorded configuration.
+
+    Raises:
+        ConfigError: naming the file and the first key that does not fit.
+    """
+    tree = read_config_tree(path)
+    try:
+        return config_from_dict(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

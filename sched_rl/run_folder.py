@@ -1,0 +1,96 @@
+"""A run's folder: made exclusively, so that two runs never write into one."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from datetime import datetime
+from pathlib import Path
+
+from sched_rl.config.record import CONFIG_FILE, config_to_yaml
+from sched_rl.config.schema import Config
+from sched_rl.errors import RunFolderError
+
+#: Where runs go by default, relative to the working directory.
+RUNS = Path("runs")
+
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def create_run_folder(config: Config, default: Path | None = None) -> Path:
+    """The folder of a new run, with the resolved configuration in it.
+
+    The configuration file is created exclusively: of two runs that are given one empty folder, one gets it.
+
+    Args:
+        config: the run's configuration; `run.folder` names the folder.
+        default: the folder where `run.folder` is null (a multirun's job); None: a fresh one below `runs/`.
+
+    Returns:
+        The folder's path, as given or relative to the working directory.
+
+    Raises:
+        RunFolderError: when the folder is not empty, is taken or cannot be written.
+    """
+    given = Path(config.run.folder) if config.run.folder is not None else default
+    folder = create_fresh_folder() if given is None else _claim(given)
+    try:
+        with (folder / CONFIG_FILE).open("x", encoding="utf-8") as file:
+            file.write(config_to_yaml(config))
+    except FileExistsError as error:
+        raise RunFolderError(f"run.folder={folder}: another run has just taken it; give another") from error
+    except OSError as error:
+        raise RunFolderError(f"run.folder={folder}: cannot be written ({error.strerror})") from error
+    return folder
+
+
+def create_fresh_folder(parent: Path = RUNS) -> Path:
+    """A folder nobody else has: time of start and six random characters.
+
+    Raises:
+        RunFolderError: when it cannot be made.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            started = datetime.now().strftime("%Y%m%d-%H%M%S")
+            folder = parent / f"{started}-{''.join(secrets.choice(_ALPHABET) for _ in range(6))}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise RunFolderError(f"{parent}: no run folder can be made in it ({error.strerror})") from error
+
+
+def check_resumable(folder: Path) -> None:
+    """Refuse a folder that no run can be continued from.
+
+    Raises:
+        RunFolderError: when it is missing, is no run folder or holds no checkpoint.
+    """
+    if not folder.exists():
+        raise RunFolderError(f"resume={folder}: no such folder")
+    if not folder.is_dir():
+        raise RunFolderError(f"resume={folder}: is a file; give the run's folder")
+    if not (folder / CONFIG_FILE).is_file():
+        raise RunFolderError(f"resume={folder}: not a run folder, there is no {CONFIG_FILE} in it")
+    checkpoints = folder / "checkpoints"
+    if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
+        raise RunFolderError(f"resume={folder}: holds no checkpoint yet; start the run anew")
+
+
+def _claim(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunFolderError(f"run.folder={folder}: is or lies below a file; give a new folder") from error
+    except OSError as error:
+        raise RunFolderError(f"run.folder={folder}: cannot be made ({error.strerror})") from error
+    if not is_empty:
+        is_run = (folder / CONFIG_FILE).exists()
+        remedy = f"continue it with resume={folder}" if is_run else "give a new or empty folder"
+        raise RunFolderError(f"run.folder={folder}: not empty; {remedy}")
+    return folder
