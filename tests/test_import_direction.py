@@ -21,11 +21,11 @@ LAYERS = (
     {"simulator"},
     {"envs", "schedulers"},
     {"agents"},
-    {"evaluation", "checkpoint"},
+    {"evaluation", "checkpoint", "run_folder"},
     {"diagnosis", "tracking"},
     {"reporting", "progress"},
-    {"trainer"},
-    {"train", "evaluate", "diagnose"},
+    {"trainer", "run_session"},
+    {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
@@ -35,8 +35,8 @@ STRANGERS = {  # library: the parts of sched_rl that must not know it
     "gymnasium": BELOW_SIMULATOR | {"simulator"},
     "numba": set(RANK) - {"kernels"},  # the kernel cache is keyed on what goes through kernels.py
     "mlflow": set(RANK) - {"tracking"},
-    "hydra": set(RANK) - {"config"},
-    "omegaconf": set(RANK) - {"config"},
+    "hydra": set(RANK) - {"config", "multirun"},  # multirun drives Hydra's sweepers, before the boundary
+    "omegaconf": set(RANK) - {"config", "multirun"},
     "optuna": set().union(*LAYERS[: RANK["agents"] + 1]),
 }
 
