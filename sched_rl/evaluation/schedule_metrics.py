@@ -74,7 +74,9 @@ def waits_and_slowdowns(jobs: NDArray[Any], end_s: float) -> tuple[NDArray[np.fl
     return wait_s, slowdown
 
 
-def metrics_by_width(jobs: NDArray[Any], gpus: NDArray[np.int32], end_s: float) -> dict[str, dict[str, float]]:
+def metrics_by_width(
+    jobs: NDArray[Any], gpus: NDArray[np.int32], end_s: float
+) -> dict[str, dict[str, float]]:
     """Jobs, mean wait and mean bounded slowdown by width class: 1, 2-3, 4-7, 8-15, ... GPUs, arrived jobs only."""
     wait_s, slowdown = waits_and_slowdowns(jobs, end_s)
     arrived = jobs["submit_s"] <= end_s

@@ -55,9 +55,7 @@ class Evaluation:
         return [episode.numbers for episode in self.episodes]
 
 
-def evaluate(
-    scheduler: Scheduler, blocks: Sequence[Block], families: Mapping[str, EnvConfig]
-) -> Evaluation:
+def evaluate(scheduler: Scheduler, blocks: Sequence[Block], families: Mapping[str, EnvConfig]) -> Evaluation:
     """Run a scheduler over blocks and summarise; see `runner.run_blocks` for the arguments."""
     episodes = run_blocks(scheduler, blocks, families)
     returns = [

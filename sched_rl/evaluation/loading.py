@@ -1,0 +1,95 @@
+"""Schedulers from their config or from a run folder."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sched_rl.config.record import CONFIG_FILE, load_config_file
+from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.envs.layout import ObservationLayout, observation_layout
+from sched_rl.errors import ConfigError
+from sched_rl.evaluation.learned import LearnedScheduler
+from sched_rl.schedulers.base import Scheduler
+from sched_rl.schedulers.registry import build_scheduler
+
+
+def scheduler_of(config: Config, checkpoint: Path | None) -> Scheduler:
+    """The scheduler of a config; a learned one takes its weights from a checkpoint.
+
+    Args:
+        config: agent, env (for the shape of observations) and device.
+        checkpoint: a run folder (its best checkpoint) or a checkpoint file; None for a fixed scheduler.
+
+    Raises:
+        ConfigError: a learned agent without a checkpoint.
+        CheckpointError: a checkpoint that is missing, damaged or of another network.
+    """
+    agent = config.agent
+    if not isinstance(agent, PpoConfig):
+        return build_scheduler(agent)
+    if checkpoint is None:
+        raise ConfigError(f"agent={agent.name} learns: say which policy with checkpoint=RUN_FOLDER_OR_FILE")
+    from sched_rl.agents import load_greedy_policy
+    from sched_rl.checkpoint import find_checkpoint
+
+    layout = observation_layout(config.env, agent.network.observation)
+    policy = load_greedy_policy(agent, layout, find_checkpoint(checkpoint).state["ppo"], config.device)
+    return LearnedScheduler(policy.actions, agent.network.observation)
+
+
+class LoadedScheduler:
+    """A scheduler of a run folder, asked one state at a time.
+
+    Attributes:
+        config: the run's recorded config.
+        layout: the observation that `act` wants; `sched_rl.make_env` gives it for the same env and encoding.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the run's config and its best checkpoint."""
+        self.config = load_config_file(folder / CONFIG_FILE)
+        self._scheduler = scheduler_of(self.config, folder)
+        self._scheduler.begin([self.config.env], [self.config.seed])
+        self.layout: ObservationLayout = observation_layout(self.config.env, self._scheduler.encoding)
+
+    def act(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> int:
+        """The action for one state.
+
+        Args:
+            observation: float32 (layout.size,).
+            action_mask: bool (K + 1,), of the same state.
+
+        Returns:
+            0 for the no-op, else the window slot to start, counted from 1.
+
+        Raises:
+            ConfigError: an observation or mask of another shape.
+        """
+        shapes = (np.shape(observation), np.shape(action_mask))
+        wanted = ((self.layout.size,), (self.layout.num_actions,))
+        if shapes != wanted:
+            raise ConfigError(
+                f"observation and action_mask have shapes {shapes}: this scheduler takes {wanted} "
+                f"(env.observation={self.layout.encoding} on env={self.config.env.name})"
+            )
+        row, mask = np.asarray(observation, np.float32)[None], np.asarray(action_mask, np.bool_)[None]
+        return int(self._scheduler.actions(row, mask, np.ones(1, np.bool_))[0])
+
+
+def load_scheduler(folder: str | PathLike[str]) -> LoadedScheduler:
+    """The scheduler of a run folder: its best checkpoint, or its fixed rule.
+
+    Args:
+        folder: a folder that `python -m sched_rl.train` made.
+
+    Returns:
+        An object with `act(observation, action_mask) -> int`.
+
+    Raises:
+        RunFolderError, ConfigError, CheckpointError: what is missing or damaged, and where.
+    """
+    return LoadedScheduler(Path(folder))
