@@ -7,7 +7,7 @@ import string
 from datetime import datetime
 from pathlib import Path
 
-from sched_rl.config.record import CONFIG_FILE, config_to_yaml
+from sched_rl.config.record import CONFIG_FILE
 from sched_rl.config.schema import Config
 from sched_rl.errors import RunFolderError
 
@@ -18,9 +18,10 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 
 def create_run_folder(config: Config, default: Path | None = None) -> Path:
-    """The folder of a new run, with the resolved configuration in it.
+    """The folder of a new run.
 
-    The configuration file is created exclusively: of two runs that are given one empty folder, one gets it.
+    A fresh folder is made exclusively. Of two runs that are given one empty folder, the run record, which locks
+    it, lets one in.
 
     Args:
         config: the run's configuration; `run.folder` names the folder.
@@ -30,18 +31,11 @@ def create_run_folder(config: Config, default: Path | None = None) -> Path:
         The folder's path, as given or relative to the working directory.
 
     Raises:
-        RunFolderError: when the folder is not empty, is taken or cannot be written.
+        RunFolderError: when the folder is not empty or cannot be made.
     """
-    given = Path(config.run.folder) if config.run.folder is not None else default
-    folder = create_fresh_folder() if given is None else _claim(given)
-    try:
-        with (folder / CONFIG_FILE).open("x", encoding="utf-8") as file:
-            file.write(config_to_yaml(config))
-    except FileExistsError as error:
-        raise RunFolderError(f"run.folder={folder}: another run has just taken it; give another") from error
-    except OSError as error:
-        raise RunFolderError(f"run.folder={folder}: cannot be written ({error.strerror})") from error
-    return folder
+    if config.run.folder is not None:
+        return claim_folder(Path(config.run.folder))
+    return create_fresh_folder() if default is None else claim_folder(default)
 
 
 def create_fresh_folder(parent: Path = RUNS) -> Path:
@@ -64,6 +58,26 @@ def create_fresh_folder(parent: Path = RUNS) -> Path:
         raise RunFolderError(f"{parent}: no run folder can be made in it ({error.strerror})") from error
 
 
+def claim_folder(folder: Path) -> Path:
+    """A folder that a user named, made where it is missing.
+
+    Raises:
+        RunFolderError: when it is not empty or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunFolderError(f"run.folder={folder}: is or lies below a file; give a new folder") from error
+    except OSError as error:
+        raise RunFolderError(f"run.folder={folder}: cannot be made ({error.strerror})") from error
+    if not is_empty:
+        is_run = (folder / CONFIG_FILE).exists()
+        remedy = f"continue it with resume={folder}" if is_run else "give a new or empty folder"
+        raise RunFolderError(f"run.folder={folder}: not empty; {remedy}")
+    return folder
+
+
 def check_resumable(folder: Path) -> None:
     """Refuse a folder that no run can be continued from.
 
@@ -79,18 +93,3 @@ def check_resumable(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
         raise RunFolderError(f"resume={folder}: holds no checkpoint yet; start the run anew")
-
-
-def _claim(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(folder.iterdir())
-    except (FileExistsError, NotADirectoryError) as error:
-        raise RunFolderError(f"run.folder={folder}: is or lies below a file; give a new folder") from error
-    except OSError as error:
-        raise RunFolderError(f"run.folder={folder}: cannot be made ({error.strerror})") from error
-    if not is_empty:
-        is_run = (folder / CONFIG_FILE).exists()
-        remedy = f"continue it with resume={folder}" if is_run else "give a new or empty folder"
-        raise RunFolderError(f"run.folder={folder}: not empty; {remedy}")
-    return folder

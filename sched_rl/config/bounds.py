@@ -44,7 +44,7 @@ def _short(end: float) -> float | int:
 
 
 _TABLE = {
-    "seed": "[0, 9223372036854775807]",
+    "seed": "[0, 4294967295]",
     "threads": "[1, 1024]",
     "run.checkpoint_every_updates": "[0, inf)",
     "run.keep_checkpoints": "[1, inf)",

@@ -54,6 +54,19 @@ def members(hint: Any) -> list[type]:
     return [arm for arm in arms if isinstance(arm, type) and dataclasses.is_dataclass(arm)]
 
 
+def describe(hint: Any) -> str:
+    """What a type hint allows, in words: `a whole number or null`."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        arms = [arm for arm in get_args(hint) if arm is not NoneType]
+        return f"{' or '.join(describe(arm) for arm in arms)} or null"
+    if origin is Literal:
+        return one_of([str(option) for option in get_args(hint)])
+    if origin is tuple:
+        return f"a list {_PLURALS.get(get_args(hint)[0], '')}, [a,b]"
+    return _NOUNS.get(hint, "a section")
+
+
 @cache
 def field_types(cls: type) -> dict[str, Any]:
     """Field name to resolved type hint of a schema dataclass."""
@@ -137,7 +150,7 @@ def _convert_list(hint: Any, value: Any, path: str, stated: Any) -> tuple[Any, .
 
 
 def _mismatch(path: str, value: Any, stated: Any, remedy: str = "") -> ConfigError:
-    return ConfigError(f"{path}={show(value)}: must be {_describe(stated)}{remedy}")
+    return ConfigError(f"{path}={show(value)}: must be {describe(stated)}{remedy}")
 
 
 def _convert_dataclass(cls: type, value: Any, path: str) -> Any:
@@ -182,15 +195,3 @@ def _as_str(value: Any) -> str | None:
 _SCALARS: dict[Any, Callable[[Any], Any]] = {bool: _as_bool, int: _as_int, float: _as_float, str: _as_str}
 _NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _PLURALS = {bool: "of true and false", int: "of whole numbers", float: "of numbers", str: "of names"}
-
-
-def _describe(hint: Any) -> str:
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):
-        arms = [arm for arm in get_args(hint) if arm is not NoneType]
-        return f"{' or '.join(_describe(arm) for arm in arms)} or null"
-    if origin is Literal:
-        return one_of([str(option) for option in get_args(hint)])
-    if origin is tuple:
-        return f"a list {_PLURALS.get(get_args(hint)[0], '')}, [a,b]"
-    return _NOUNS.get(hint, "a section")

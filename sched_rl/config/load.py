@@ -15,7 +15,7 @@ from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import LEARNED_KINDS, add_baselines, add_families, refuse_idle_keys
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
-from sched_rl.config.recorded import read_recorded, with_choices
+from sched_rl.config.recorded import read_recorded, refuse_new_folder, with_choices
 from sched_rl.config.rules import check_config, check_training
 from sched_rl.config.safety import refuse_arguments
 from sched_rl.config.schema import Config
@@ -78,6 +78,7 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     if recorded_run is None:
         tree = _compose(primary, choices, sources)
     else:
+        refuse_new_folder(base_key, values)
         recorded = read_recorded(base_key, Path(recorded_run))
         tree = with_choices(base_key, recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
     config_tree = OmegaConf.create(_with_learned_keys(tree))

@@ -42,6 +42,17 @@ def read_recorded(key: str, path: Path) -> dict[str, Any]:
     return read_config_tree(find_config_file(key, path))
 
 
+def refuse_new_folder(key: str, values: Sequence[Override]) -> None:
+    """Refuse `run.folder=` beside a record: no command that reads one makes a folder of its own.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    for override in values:
+        if override.key_or_group == "run.folder":
+            raise ConfigError(f"{override.input_line}: makes no sense with {key}=, which makes no folder")
+
+
 def with_choices(
     key: str, recorded: dict[str, Any], choices: Sequence[Override], sources: ConfigSources
 ) -> dict[str, Any]:

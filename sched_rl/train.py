@@ -1,0 +1,73 @@
+"""`python -m sched_rl.train [group=option ...] [key=value ...] [-m] [resume=RUN_FOLDER]`: one recorded run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sched_rl.command_line import Arguments, run_command
+from sched_rl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sched_rl.config.compose import ConfigSources
+    from sched_rl.config.load import Command
+    from sched_rl.config.schema import Config
+    from sched_rl.trainer import TrainResult
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    return run_command("train", argv, _start)
+
+
+def run_training(command: Command, default_folder: Path | None = None) -> TrainResult:
+    """One run, in a folder of its own or, with `resume=`, in the folder that it continues.
+
+    Args:
+        command: the checked configuration and `resume`.
+        default_folder: where a new run without `run.folder` goes; None: a fresh folder below `runs/`.
+
+    Raises:
+        ConfigError: when the device is not there.
+        RunFolderError: when the folder is taken or cannot be continued.
+    """
+    from sched_rl.run_folder import check_resumable, create_run_folder
+
+    check_device(command.config)
+    given = command.options["resume"]
+    resume = Path(given) if given is not None else None
+    if resume is not None:
+        check_resumable(resume)
+    folder = create_run_folder(command.config, default_folder) if resume is None else resume
+    from sched_rl.trainer import train
+
+    return train(command.config, folder, resume)
+
+
+def check_device(config: Config) -> None:
+    """Refuse a device that the machine does not have; the one check that needs the tensor library.
+
+    Raises:
+        ConfigError: for `device=cuda` without CUDA.
+    """
+    if config.device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("device=cuda: this machine or this build of torch has no CUDA; write device=cpu")
+
+
+def _start(arguments: Arguments, sources: ConfigSources) -> int:
+    from sched_rl.config.load import load_command
+    from sched_rl.multirun import asks_for_multirun, run_multirun
+
+    if arguments.is_multirun or asks_for_multirun("train", arguments.overrides, sources):
+        return run_multirun(arguments.overrides, sources)
+    return run_training(load_command("train", arguments.overrides, sources)).exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
