@@ -43,7 +43,7 @@ class FinalRow:
         name: the scheduler.
         mean: the mean over blocks of the blocks' mean returns (`eval_mean_return`).
         worst: the lowest block's mean return (`eval_min_block_return`).
-        blocks: every block's mean return.
+        blocks: every block's mean return, by the block's name.
         difference: checkpoint minus this scheduler over paired episodes; None in the checkpoint's own row.
         metrics: the schedule's own metrics, means over the episodes that have them.
     """
@@ -83,7 +83,8 @@ def final_table(episodes: Mapping[str, Sequence[Episode]], *, checkpoint: str, s
 
     Args:
         episodes: scheduler to its episodes, in any order; each has `block`, `seed` and `return`, and on
-            traces `start`. These identify an episode and pair it with the others'.
+            traces `start`. These identify an episode and pair it with the others'. `block_name` names its
+            block.
         checkpoint: which of the schedulers is judged.
         split: val, promote or report.
 
@@ -182,7 +183,7 @@ def _cells(table: FinalTable, show_blocks: bool) -> tuple[list[str], list[list[s
     decimals = _decimals([row.mean for row in rows])
     blocks = list(table.rows[0].blocks) if show_blocks else []
     metrics = [entry for entry in SCHEDULE_METRICS if any(entry[0] in row.metrics for row in rows)]
-    header = ["scheduler", "worst block", "mean", *(f"block {block}" for block in blocks)]
+    header = ["scheduler", "worst block", "mean", *blocks]
     header += [_DIFFERENCE, *(title for _, title, _ in metrics)]
     body = []
     for row in rows:
@@ -262,10 +263,13 @@ def _row(name: str, listed: Sequence[Episode], difference: Interval | None) -> F
 
 
 def _block_means(listed: Sequence[Episode], field: str) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
+    values: dict[Any, list[float]] = {}
+    names: dict[Any, str] = {}
     for episode in listed:
-        values.setdefault(str(episode["block"]), []).append(float(episode[field]))
-    return {block: float(np.mean(numbers)) for block, numbers in values.items()}
+        block = episode["block"]
+        values.setdefault(block, []).append(float(episode[field]))
+        names[block] = str(episode.get("block_name", f"block {block}"))
+    return {names[block]: float(np.mean(numbers)) for block, numbers in values.items()}
 
 
 def _metric_means(listed: Sequence[Episode]) -> Iterator[tuple[str, float]]:
@@ -277,7 +281,7 @@ def _metric_means(listed: Sequence[Episode]) -> Iterator[tuple[str, float]]:
 
 
 def _fluid_bound(listed: Sequence[Episode]) -> FinalRow | None:
-    if any(episode.get("fluid_bound") is None for episode in listed):
+    if any(not math.isfinite(episode.get("fluid_bound", math.nan)) for episode in listed):
         return None
     blocks = _block_means(listed, "fluid_bound")
     return FinalRow(
