@@ -78,7 +78,7 @@ class Progress:
         """Name the baselines' (mean, worst block); the one with the best worst block is the one to beat."""
         if scores:
             name = max(scores, key=lambda name: (scores[name][1], scores[name][0]))
-            self.standing.baseline = (name, Score(*scores[name]))
+            self.standing.compare_with(name, Score(*scores[name]))
 
     def best_so_far(self, mean: float, worst: float, steps: int) -> None:
         """Name the best checkpoint of the training being resumed and the steps at which it was found."""

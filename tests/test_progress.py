@@ -189,6 +189,20 @@ def test_speed_follows_the_last_half_minute():
     assert standing.steps_per_s == pytest.approx(100)
 
 
+def test_what_comes_before_the_first_update_does_not_count_for_the_speed():
+    clock = Clock()
+    progress = open_progress("off", 1000, title="run", clock=clock)
+    clock.now += 50  # baselines, compiling
+    progress.baselines({"sjf": (0.5, 0.4)})
+    clock.now += 5
+    progress.evaluation(EVALUATION, is_best=True)
+    clock.now += 10
+    progress.update(100, {})
+    progress.evaluation(EVALUATION, is_best=True)
+    assert progress.standing.steps_per_s == pytest.approx(10)
+    assert progress.standing.elapsed_s == 65
+
+
 def test_unknown_numbers_are_left_out():
     standing = Standing("run", 1000, clock=Clock())
     standing.advance(10, {"approx_kl_mean": float("nan"), "noop_frac": 0.5})

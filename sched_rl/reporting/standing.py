@@ -65,10 +65,21 @@ class Standing:
 
     def judge(self, metrics: Mapping[str, float], is_best: bool) -> None:
         """Note an evaluation, and whether it became the best."""
+        self._begin_later()
         self.metrics.update(metrics)
         self.last = Score(_number(metrics, "eval_mean_return"), _number(metrics, "eval_min_block_return"))
         if is_best:
             self.best, self.best_steps = self.last, self.steps
+
+    def compare_with(self, name: str, score: Score) -> None:
+        """Note the baseline to beat."""
+        self._begin_later()
+        self.baseline = (name, score)
+
+    def _begin_later(self) -> None:
+        """Keep what comes before the first update (baselines, compiling) out of the speed."""
+        if len(self._history) == 1:
+            self._history[0] = (self.clock(), self.steps)
 
     @property
     def steps_per_s(self) -> float:
