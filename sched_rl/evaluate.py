@@ -30,7 +30,7 @@ def _start(arguments: Arguments, sources: ConfigSources) -> int:
     for key in ("output", "schedule_output"):
         _check_writable(key, paths[key])
     check_device(command.config)
-    from sched_rl.evaluation.command import run_evaluate
+    from sched_rl.evaluator import run_evaluate
 
     return run_evaluate(command.config, paths["checkpoint"], paths["output"], paths["schedule_output"])
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"evaluation", "checkpoint", "run_folder"},
     {"diagnosis", "tracking"},
     {"reporting", "progress"},
-    {"trainer", "run_session"},
+    {"trainer", "run_session", "evaluator"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -1,4 +1,4 @@
-"""Fixed seed blocks: what an evaluation runs. Three disjoint splits: val selects, promote judges, report is read once."""
+"""Fixed seed blocks in three disjoint splits: val selects, promote judges, report is read once."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig
 
-
 #: The most probable action of each state, int64 (M,), from float32 (M, D) observations and bool (M, K + 1) masks;
 #: a state's action must not depend on the others of the call.
 ChooseGreedily = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.int64]]

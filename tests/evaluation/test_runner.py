@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_splits_are_disjoint_and_where_the_protocol_puts_them(config):
     assert seeds["val"] == list(range(2000001, 2000061))
     assert seeds["promote"][0] == 7000001
     assert seeds["report"][0] == 12000001
-    assert len(set(sum(seeds.values(), []))) == 180
+    assert len(set(itertools.chain(*seeds.values()))) == 180
 
 
 def test_family_blocks_hold_one_family_each():

@@ -10,9 +10,15 @@ from sched_rl.schedulers.registry import build_scheduler
 
 # duration, priority, GPUs, wait (all normalised) of five window jobs; the last does not fit
 JOBS = np.array(
-    [[0.3, 0.5, 0.500, 0.9], [0.1, 0.9, 0.250, 0.5], [0.1, 0.9, 0.125, 0.6], [0.8, 0.2, 0.125, 0.4], [0.05, 1.0, 1.0, 0.95]],
+    [
+        [0.3, 0.5, 0.5, 0.9],
+        [0.1, 0.9, 0.25, 0.5],
+        [0.1, 0.9, 0.125, 0.6],
+        [0.8, 0.2, 0.125, 0.4],
+        [0.05, 1.0, 1.0, 0.95],
+    ],
     np.float32,
-)  # fmt: skip
+)
 
 
 def observation(jobs=JOBS, window=8, idle=0.5):

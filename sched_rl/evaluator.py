@@ -1,0 +1,93 @@
+"""Judging a scheduler from the command line: one split, the table, the JSON and the schedules."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from sched_rl.checkpoint import write_atomically
+from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.errors import RunFolderError
+from sched_rl.evaluation.blocks import make_blocks
+from sched_rl.evaluation.loading import scheduler_of
+from sched_rl.evaluation.schedule_csv import write_schedule_csv
+from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
+from sched_rl.reporting.final_table import final_table, render_text
+from sched_rl.schedulers.registry import build_scheduler
+
+
+def run_evaluate(
+    config: Config, checkpoint: Path | None, output: Path | None, schedule_output: Path | None
+) -> int:
+    """Evaluate on `eval.split`, print the table, write what was asked for.
+
+    Args:
+        config: the agent, env, eval and baselines.
+        checkpoint: a run folder or checkpoint file of a learned agent.
+        output: where to write the evaluation JSON.
+        schedule_output: where to write the schedules as CSV.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        RunFolderError: an output that cannot be written.
+        CheckpointError: a checkpoint that is missing, damaged or of another network.
+    """
+    if isinstance(config.agent, PpoConfig):
+        import torch
+
+        torch.set_num_threads(config.threads)
+    split = config.eval.split
+    blocks = make_blocks(config.eval, config.env, config.families, split)
+    evaluation = evaluate(scheduler_of(config, checkpoint), blocks, config.families)
+    name, env = config.agent.name, config.env.name
+    judged = {name: evaluation_json(evaluation, agent=name, env=env, split=split)}
+    for other, agent in config.baseline_agents.items():
+        if other != name:
+            baseline = evaluate(build_scheduler(agent), blocks, config.families)
+            judged[other] = evaluation_json(baseline, agent=other, env=env, split=split)
+    table = final_table({key: row["episodes"] for key, row in judged.items()}, checkpoint=name, split=split)
+    print(f"{name} on {env}, {split} blocks:")
+    print(render_text(table, show_blocks=True))
+    print(_by_width(evaluation, judged[name]))
+    if output is not None:
+        baselines = {key: row for key, row in judged.items() if key != name}
+        write_json(output, judged[name] | ({"baselines": baselines} if baselines else {}))
+        print(f"wrote {output}")
+    if schedule_output is not None:
+        write_schedule_csv(schedule_output, evaluation.episodes)
+        print(f"wrote {schedule_output}")
+    return 0
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write strict JSON, whole or not at all; a number that is not finite becomes null."""
+    text = json.dumps(_finite(document), indent=1, allow_nan=False) + "\n"
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise RunFolderError(f"output={path}: cannot be written ({error.strerror})") from error
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _by_width(evaluation: Evaluation, row: dict[str, Any]) -> str:
+    parts = [
+        f"{width} GPU{'' if width == '1' else 's'} {values['mean_wait_s']:,.0f} s"
+        for width, values in row["by_width"].items()
+    ]
+    shares = f"no-op {row['noop_frac']:.1%} ({row['noop_feasible_frac']:.1%} when a job fits)"
+    done = sum(bool(episode.numbers["terminated"]) for episode in evaluation.episodes)
+    return (
+        f"mean wait by width: {', '.join(parts)}\n"
+        f"{shares}, invalid {row['invalid_frac']:.1%}, {done} of {len(evaluation.episodes)} episodes completed"
+    )

@@ -1,0 +1,187 @@
+"""Everything of a run that is not learning: its folder and tables, the baselines, MLflow, and the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sched_rl.config.convert import config_to_dict
+from sched_rl.config.record import config_digest
+from sched_rl.config.schema import Config
+from sched_rl.evaluation.blocks import Split, make_blocks
+from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
+from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
+from sched_rl.reporting.final_table import final_table, render_text
+from sched_rl.schedulers.base import Scheduler
+from sched_rl.schedulers.registry import build_scheduler
+from sched_rl.tracking.columns import record_columns
+from sched_rl.tracking.mlflow_writer import open_writer
+from sched_rl.tracking.provenance import collect_provenance
+from sched_rl.tracking.record import RunRecord
+
+#: Columns of metrics.csv after those of the public list: what else an update measures.
+EXTRA_METRICS = (
+    "reward_mean",
+    "approx_kl_k1",
+    "grad_norm_max",
+    "num_minibatches_done",
+    "advantage_mean",
+    "advantage_std",
+    "return_mean",
+    "return_std",
+    "return_scale",
+)
+TIMINGS = ("steps_per_s", "act_s", "env_s", "value_s", "learn_s", "eval_s")
+#: Columns of evaluations.csv after those of the public list.
+EXTRA_EVALUATIONS = ("family", "feasible_steps", "end_time", "horizon", "fluid_bound", *SCHEDULE_METRICS)
+
+
+class RunSession:
+    """An open run. As a context manager it ends the run as failed when an error leaves the block."""
+
+    def __init__(self, config: Config, folder: Path, *, resume_update: int | None) -> None:
+        """Open the folder's tables and the tracking.
+
+        Args:
+            config: of the run.
+            folder: empty but for `config.yaml`, or the run to resume.
+            resume_update: the update of the checkpoint to continue from; None for a new run.
+        """
+        self.config = config
+        self.folder = folder
+        self.blocks = make_blocks(config.eval, config.env, config.families, "val")
+        self._is_new = resume_update is None
+        self._update = resume_update or 0
+        columns = record_columns(
+            len(self.blocks),
+            extra_metrics=EXTRA_METRICS,
+            timings=TIMINGS,
+            extra_evaluations=EXTRA_EVALUATIONS,
+        )
+        if resume_update is None:
+            self._record = RunRecord.create(folder, columns)
+            self._record.write_config(config_to_dict(config))
+            self._record.write_provenance(
+                collect_provenance(
+                    seed=config.seed,
+                    threads=config.threads,
+                    device=config.device,
+                    config_digest=config_digest(config),
+                )
+            )
+        else:
+            self._record = RunRecord.reopen(folder, columns, resume_update)
+        self._writer = open_writer(config.tracking, folder)
+        self._baselines: dict[str, dict[str, Any]] = {}
+
+    @property
+    def title(self) -> str:
+        """The run, in a few words."""
+        config = self.config
+        return config.run.name or f"{config.agent.name} on {config.env.name}, seed {config.seed}"
+
+    def judge_baselines(self) -> dict[str, tuple[float, float]]:
+        """Run the baselines on the val blocks and record them; their (mean, worst block) by name."""
+        self._baselines = self._judge_on("val", self.blocks)
+        if self._is_new:
+            self._record.write_baselines(self._baselines)
+        return {
+            name: (judged["eval_mean_return"], judged["eval_min_block_return"])
+            for name, judged in self._baselines.items()
+        }
+
+    def _judge_on(self, split: Split, blocks: Any) -> dict[str, dict[str, Any]]:
+        config = self.config
+        judged = {}
+        for name, agent in config.baseline_agents.items():
+            evaluation = evaluate(build_scheduler(agent), blocks, config.families)
+            judged[name] = evaluation_json(evaluation, agent=name, env=config.env.name, split=split)
+        return judged
+
+    def record_update(self, row: Mapping[str, Any], timings: Mapping[str, float]) -> None:
+        """Append the row of an update to metrics.csv, its timings to timings.csv."""
+        self._update = int(row["update"])
+        self._record.append_metrics(row)
+        self._record.append_timings({"update": self._update, **timings})
+        self._writer.row_appended()
+
+    def record_evaluation(self, update: int, evaluation: Evaluation) -> None:
+        """Append every episode of an evaluation to evaluations.csv."""
+        wanted = {"block", "seed", "return", "steps", "noop_steps", "noop_feasible_steps", "invalid_steps"}
+        wanted |= {"terminated", *EXTRA_EVALUATIONS}
+        self._record.append_evaluation(
+            {"update": update} | {name: value for name, value in numbers.items() if name in wanted}
+            for numbers in evaluation.numbers()
+        )
+
+    def sync(self) -> None:
+        """Put all rows on the disk, so that no checkpoint is ahead of them."""
+        self._record.sync()
+
+    def checkpointed(self) -> None:
+        """A checkpoint was saved: send what has gathered."""
+        self._writer.flush()
+
+    def close_interrupted(self, signal_name: str, update: int) -> None:
+        """End the run as killed, and say how to go on."""
+        self._record.event("signal", update, signal=signal_name)
+        self._record.end("KILLED", update)
+        self._writer.finish("KILLED")
+        print(f"stopped by {signal_name} after update {update}; everything is saved. To go on:")
+        print(f"  python -m sched_rl.train resume={self.folder}")
+
+    def close_with_summary(self, evaluation: Evaluation, scheduler: Scheduler, *, steps: int) -> None:
+        """End the run as finished: the val comparison, the report table where asked for, and where to look next.
+
+        Args:
+            evaluation: of the best checkpoint, on val.
+            scheduler: the best checkpoint.
+            steps: environment steps at which it was found.
+        """
+        config, name = self.config, self.config.agent.name
+        own = evaluation_json(evaluation, agent=name, env=config.env.name, split="val")
+        print(f"\n{self.title}: best worst block {evaluation.min_block_return:.4f}, mean "
+              f"{evaluation.mean_return:.4f} on val" + (f", at step {steps:,}" if steps else ""))  # fmt: skip
+        if config.eval.final_report:
+            self._report(scheduler)
+        elif self._baselines:
+            self._print_table({name: own, **self._baselines}, "val", "val, which chose the checkpoint")
+        self._record.end("FINISHED", self._update)
+        self._writer.finish("FINISHED")
+        print(f"\nrun folder: {self.folder}")
+        print(f"judge it:   python -m sched_rl.evaluate checkpoint={self.folder} eval.split=promote")
+        if config.tracking.kind == "mlflow":
+            print("compare it: make ui")
+
+    def _report(self, scheduler: Scheduler) -> None:
+        """Read the report blocks, once, at the end."""
+        config, name = self.config, self.config.agent.name
+        blocks = make_blocks(config.eval, config.env, config.families, "report")
+        evaluation = evaluate(scheduler, blocks, config.families)
+        judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split="report")}
+        judged |= {other: row for other, row in self._judge_on("report", blocks).items() if other != name}
+        self._record.write_report(judged)
+        self._print_table(judged, "report", "report, read once")
+
+    def _print_table(self, judged: Mapping[str, dict[str, Any]], split: str, heading: str) -> None:
+        episodes = {name: row["episodes"] for name, row in judged.items()}
+        table = final_table(episodes, checkpoint=self.config.agent.name, split=split)
+        print(f"\n{self.config.env.name}, blocks of {heading}:")
+        print(render_text(table))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._record.event("error", self._update, message=str(error))
+            self._record.end("FAILED", self._update)
+            self._writer.finish("FAILED")
+        self._record.close()

@@ -1,0 +1,228 @@
+"""A run from its config to its end: train, evaluate, keep the best, record everything, stop safely, resume exactly.
+
+The order within an update never changes: collect, learn, evaluate when due, record, checkpoint. A checkpoint is the sum
+of every part's `state()`, taken between two updates, so that resuming from it equals never having stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sched_rl.agents import build_ppo
+from sched_rl.checkpoint import CheckpointStore
+from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.envs.vector import VectorClusterEnv
+from sched_rl.errors import CheckpointError
+from sched_rl.evaluation.learned import LearnedScheduler
+from sched_rl.evaluation.loading import scheduler_of
+from sched_rl.evaluation.probe import probe_states
+from sched_rl.evaluation.selection import BestSoFar
+from sched_rl.evaluation.summary import evaluate
+from sched_rl.interrupts import Interrupts
+from sched_rl.progress import Progress, open_progress
+from sched_rl.run_session import RunSession
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes:
+        folder: the run's folder.
+        best_mean_return: mean over the val blocks of the best checkpoint.
+        best_min_block_return: its worst val block.
+        updates: updates done.
+        exit_code: 0, or what the signal that ended the run asks for.
+    """
+
+    folder: Path
+    best_mean_return: float
+    best_min_block_return: float
+    updates: int
+    exit_code: int
+
+
+def train(config: Config, folder: Path, resume: Path | None = None) -> TrainResult:
+    """Run a config: train a learned agent, or evaluate and record a fixed one.
+
+    Args:
+        config: checked; of the recorded run where it resumes one.
+        folder: the run's folder, empty, or the run to resume.
+        resume: the run to resume, the same as `folder`; None for a new run.
+
+    Returns:
+        How it ended. The folder holds everything else.
+
+    Raises:
+        SchedRLError: what a user can mend, in one line; the run is recorded as failed.
+    """
+    import torch
+
+    torch.set_num_threads(config.threads)
+    checkpoint = None if resume is None else _checkpoint_to_resume(config, folder)
+    update = 0 if checkpoint is None else int(checkpoint["update"])
+    with RunSession(config, folder, resume_update=None if checkpoint is None else update) as session:
+        if isinstance(config.agent, PpoConfig):
+            return _Training(session, config.agent, checkpoint).run()
+        return _judge_fixed(session)
+
+
+def _checkpoint_to_resume(config: Config, folder: Path) -> dict[str, Any]:
+    store = CheckpointStore(folder / "checkpoints", max(config.run.keep_checkpoints, 1))
+    latest = store.latest()
+    if latest is None:
+        raise CheckpointError(f"resume={folder}: no checkpoint there to resume from; start a new run instead")
+    return latest.state
+
+
+def _judge_fixed(session: RunSession) -> TrainResult:
+    """A fixed scheduler has nothing to learn: its evaluation is the run."""
+    config = session.config
+    scheduler = scheduler_of(config, None)
+    evaluation = evaluate(scheduler, session.blocks, config.families)
+    session.record_update({"update": 0, "timesteps": 0, **evaluation.columns()}, {})
+    session.record_evaluation(0, evaluation)
+    session.judge_baselines()
+    session.close_with_summary(evaluation, scheduler, steps=0)
+    return TrainResult(session.folder, evaluation.mean_return, evaluation.min_block_return, 0, 0)
+
+
+class _Training:
+    """The loop of a learned agent."""
+
+    def __init__(self, session: RunSession, agent: PpoConfig, checkpoint: Mapping[str, Any] | None) -> None:
+        config = session.config
+        self._session = session
+        self._steps_per_update = agent.num_envs * agent.rollout_steps
+        self._num_updates = agent.total_steps // self._steps_per_update
+        encoding = agent.network.observation
+        self._env = VectorClusterEnv(
+            config.env, encoding, agent.num_envs, seed=config.seed, families=config.families
+        )
+        self._ppo = build_ppo(agent, self._env.layout, config.seed, config.device, self._num_updates)
+        self._scheduler = LearnedScheduler(self._ppo.greedy_actions, encoding)
+        self._probe = probe_states(session.blocks, config.families, encoding)
+        self._store = CheckpointStore(session.folder / "checkpoints", max(config.run.keep_checkpoints, 1))
+        self._best = BestSoFar()
+        self._best_policy = self._ppo.policy_parameters()
+        self._update = 0
+        self._saved_update = -1
+        if checkpoint is not None:
+            self._load(checkpoint)
+
+    @property
+    def _steps(self) -> int:
+        return self._update * self._steps_per_update
+
+    def run(self) -> TrainResult:
+        config, total = self._session.config, self._num_updates * self._steps_per_update
+        title = self._session.title
+        with (
+            Interrupts() as interrupts,
+            open_progress(config.progress, total, title=title, start_steps=self._steps) as progress,
+        ):
+            progress.baselines(self._session.judge_baselines())
+            if self._update == 0:
+                self._env.reset()
+                self._begin(progress)
+            else:
+                best = self._best
+                progress.best_so_far(
+                    best.mean_return, best.min_block_return, best.update * self._steps_per_update
+                )
+            while self._update < self._num_updates and not interrupts.requested:
+                self._one_update(progress)
+            self._save_periodic()
+        if interrupts.requested:
+            self._session.close_interrupted(interrupts.requested, self._update)
+        else:
+            self._finish()
+        best = self._best
+        return TrainResult(
+            self._session.folder, best.mean_return, best.min_block_return, self._update, interrupts.exit_code
+        )
+
+    def _begin(self, progress: Progress) -> None:
+        """Judge the untrained policy: the first point of every curve."""
+        row = {"update": 0, "timesteps": 0, **self._evaluate(progress)}
+        self._session.record_update(row, {})
+
+    def _one_update(self, progress: Progress) -> None:
+        started_s = time.perf_counter()
+        self._ppo.collect(self._env)
+        metrics = self._ppo.update()
+        learned_s = time.perf_counter()
+        self._update += 1
+        row: dict[str, Any] = {"update": self._update, "timesteps": self._steps, **metrics}
+        progress.update(self._steps, metrics)
+        every = self._session.config.eval.every_updates
+        if self._update % every == 0 or self._update == self._num_updates:
+            row |= self._evaluate(progress)
+        ended_s = time.perf_counter()
+        timings = {
+            "steps_per_s": self._steps_per_update / (learned_s - started_s),
+            **self._ppo.seconds,
+            "eval_s": ended_s - learned_s,
+        }
+        self._session.record_update(row, timings)
+        every = self._session.config.run.checkpoint_every_updates
+        if every > 0 and self._update % every == 0 and self._update < self._num_updates:
+            self._save_periodic()
+
+    def _evaluate(self, progress: Progress) -> dict[str, float]:
+        evaluation = evaluate(self._scheduler, self._session.blocks, self._session.config.families)
+        self._session.record_evaluation(self._update, evaluation)
+        is_best = self._best.offer(self._update, evaluation)
+        if is_best:
+            self._best_policy = self._ppo.policy_parameters()
+            self._store.save_best(self._update, self._best_state())
+        columns = evaluation.columns()
+        columns["kl_to_best"] = self._ppo.kl_from(self._best_policy, *self._probe)
+        progress.evaluation(columns, is_best)
+        return columns
+
+    def _best_state(self) -> dict[str, Any]:
+        return {"update": self._update, "ppo": self._ppo.state(), "best": self._best.state()}
+
+    def _save_periodic(self) -> None:
+        if self._saved_update == self._update:
+            return
+        self._session.sync()
+        self._store.save_periodic(
+            self._update,
+            {
+                "update": self._update,
+                "ppo": self._ppo.state(),
+                "env": self._env.state(),
+                "best": self._best.state(),
+                "best_policy": self._best_policy,
+            },
+        )
+        self._saved_update = self._update
+        self._session.checkpointed()
+
+    def _load(self, checkpoint: Mapping[str, Any]) -> None:
+        self._store.rewind(int(checkpoint["update"]))
+        try:
+            self._ppo.load_state(checkpoint["ppo"])
+            self._env.load_state(checkpoint["env"])
+            self._best.load_state(checkpoint["best"])
+            self._best_policy = dict(checkpoint["best_policy"])
+            self._update = self._saved_update = int(checkpoint["update"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"resume={self._session.folder}: the checkpoint does not fit this run ({error}); "
+                "it was made by another version or with another config"
+            ) from error
+
+    def _finish(self) -> None:
+        """Report on the best checkpoint as it lies on disk, not on what is in memory."""
+        scheduler = scheduler_of(self._session.config, self._session.folder)
+        evaluation = evaluate(scheduler, self._session.blocks, self._session.config.families)
+        self._session.close_with_summary(
+            evaluation, scheduler, steps=self._best.update * self._steps_per_update
+        )
