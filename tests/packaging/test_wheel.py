@@ -84,13 +84,15 @@ def test_the_wheel_is_marked_as_typed(content):
     assert "sched_rl/py.typed" in content
 
 
-def test_a_tiny_training_runs_from_an_empty_folder(installed, tmp_path):
+def test_a_tiny_training_runs_from_an_empty_folder(installed, tmp_path, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
     code = "import sched_rl; print(sched_rl.__file__)"
     found = run([sys.executable, "-c", code], cwd=tmp_path, PYTHONPATH=str(installed)).stdout.strip()
     assert Path(found).is_relative_to(installed), "this would exercise the checkout, not the wheel"
 
     command = [sys.executable, "-m", "sched_rl.train", "debug=smoke", "tracking=none"]
-    run(command, cwd=tmp_path, PYTHONPATH=str(installed))
+    # Kernels are cached by the path of their source, which is new every time: keep them out of the user's cache.
+    run(command, cwd=tmp_path, PYTHONPATH=str(installed), XDG_CACHE_HOME=str(cache))
 
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     (folder,) = (tmp_path / "runs").iterdir()
