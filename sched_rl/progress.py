@@ -160,13 +160,19 @@ class PlainProgress(Progress):
         super().__init__(standing)
         self._stream = stream
         self._written_s = standing.clock()
+        self._pending: str | None = None
         self._guarded(lambda: self._write(standing.title))
 
     def _show_update(self) -> None:
-        if self.standing.clock() - self._written_s >= PLAIN_INTERVAL_S:
-            self._write(plain_line(self.standing, with_evaluation=False))
+        # A line waits for the next update: an evaluation of the same update says all of it and more.
+        if self._pending is not None:
+            self._write(self._pending)
+            self._pending = None
+        elif self.standing.clock() - self._written_s >= PLAIN_INTERVAL_S:
+            self._pending = plain_line(self.standing, with_evaluation=False)
 
     def _show_evaluation(self, is_best: bool) -> None:
+        self._pending = None
         self._write(plain_line(self.standing, with_evaluation=True, is_best=is_best))
 
     def _show_note(self, text: str) -> None:

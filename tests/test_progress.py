@@ -87,9 +87,9 @@ def test_plain_lines_read_as_documented():
     assert stream.getvalue().splitlines() == [
         "agent=ppo env=heavy",
         " 10 %  100,000/1,000,000 steps | mean 0.612  worst block 0.590  NEW BEST"
-        f" | best - linear_score -0.222 | {tail}",
+        f" | best vs linear_score -0.222 | {tail}",
         " 10 %  100,000/1,000,000 steps | mean 0.500  worst block 0.400 | best 0.590 at 100,000"
-        f" | best - linear_score -0.222 | {tail}",
+        f" | best vs linear_score -0.222 | {tail}",
         "100,000 steps in 0:02; best worst block 0.590 (mean 0.612) at 100,000 steps",
     ]
 
@@ -107,6 +107,18 @@ def test_plain_updates_are_rare_and_evaluations_are_all_there():
     assert len(stream.getvalue().splitlines()) == len(lines) + 5
     progress.note("a note")
     assert stream.getvalue().endswith("a note\n")
+
+
+def test_an_update_that_is_evaluated_has_one_line():
+    stream, clock = io.StringIO(), Clock()
+    progress = open_progress("plain", 100, title="run", stream=stream, clock=clock)
+    for update in range(1, 5):
+        clock.now += 2 * PLAIN_INTERVAL_S
+        progress.update(10 * update, {})
+        if update % 2 == 0:
+            progress.evaluation(EVALUATION, is_best=False)
+    steps = [line.split()[2] for line in stream.getvalue().splitlines()[1:]]
+    assert steps == ["10/100", "20/100", "30/100", "40/100"]
 
 
 def test_off_writes_nothing(capsys):

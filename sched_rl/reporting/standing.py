@@ -116,7 +116,7 @@ def plain_line(standing: Standing, *, with_evaluation: bool, is_best: bool = Fal
             parts.append(f"best {standing.best.worst:.3f} at {standing.best_steps:,}")
         if standing.best is not None and standing.baseline is not None:
             name, score = standing.baseline
-            parts.append(f"best - {name} {standing.best.worst - score.worst:+.3f}")
+            parts.append(f"best vs {name} {standing.best.worst - score.worst:+.3f}")
     parts.extend(_update_parts(standing))
     if standing.steps_per_s > 0:
         parts.append(f"{_rate(standing.steps_per_s)}, {duration(standing.to_go_s)} to go")
