@@ -1,7 +1,7 @@
 """`--help` that teaches: groups with what each option is for, examples, the keys of what was chosen.
 
-Everything is read from conf/ (the first comment of a file, the comment of a key) and from the table of ranges, so
-the page cannot disagree with what runs.
+Everything is read from conf/ (the first comment of a file, the comment of a key) and from the table of ranges,
+so the page cannot disagree with what runs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SHARED_OPTIONS = (
 
 _OPTIONS = {
     "train": (
-        ("-m, --multirun", "one run for each combination of a,b,c and range(start,stop,step); each in its folder"),
+        ("-m, --multirun", "a run for each combination of a,b,c and range(start,stop,step), each in its folder"),
         *_SHARED_OPTIONS,
     ),
     "evaluate": _SHARED_OPTIONS,
@@ -166,14 +166,14 @@ def _keys(config: Config, comments: dict[str, str], *, skip_agent: bool) -> Iter
             (key, show(value), _allowed(key, hint), comments.get(key, ""))
         )
     for section in ("agent", "env", "eval", "tracking", "run"):
-        if not (section == "agent" and skip_agent):
-            yield f"{titles.get(section, 'Keys of every run')}: value, what is allowed, what it is\n" + _table(
-                rows[section]
-            )
+        if section in rows and not (section == "agent" and skip_agent):
+            title = titles.get(section, "Keys of every run")
+            yield f"{title}: value, what is allowed, what it is\n{_table(rows[section])}"
 
 
 def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
-    for name, hint in field_types(type(node)).items():
+    cls: type = type(node)
+    for name, hint in field_types(cls).items():
         value = getattr(node, name)
         if members(hint):
             yield from _leaves(value, f"{prefix}{name}.")

@@ -7,7 +7,7 @@ single run. Each multirun has a fresh folder, its jobs have folders 0, 1, 2 ... 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,16 +24,18 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sched_rl.command_line import report
-from sched_rl.config.choices import check_choice
+from sched_rl.config.choices import check_choice, is_choice
 from sched_rl.config.compose import Composition, ConfigSources, one_line, search_path
 from sched_rl.config.load import load_command
 from sched_rl.config.overrides import parse_overrides, refuse_unbounded_sweep
 from sched_rl.config.safety import refuse_arguments
+from sched_rl.config.schema import Config
 from sched_rl.errors import ConfigError, SchedRLError
 from sched_rl.run_folder import claim_folder, create_fresh_folder
-from sched_rl.train import check_device, run_training
+from sched_rl.tracking.redaction import redact
 
 if TYPE_CHECKING:
+    from sched_rl.config.load import Command
     from sched_rl.trainer import TrainResult
 
 _PRIMARY = "train"
@@ -59,8 +61,19 @@ def asks_for_multirun(primary: str, overrides: Sequence[str], sources: ConfigSou
     return _outline(primary, parsed, sources).is_multirun
 
 
-def run_multirun(overrides: Sequence[str], sources: ConfigSources) -> int:
+def run_multirun(
+    overrides: Sequence[str],
+    sources: ConfigSources,
+    run: Callable[[Command, Path], TrainResult],
+    check: Callable[[Config], None],
+) -> int:
     """Run every job of the command line.
+
+    Args:
+        overrides: the command line's, sweeps included.
+        sources: where the options are.
+        run: runs one job in the folder given; importable by name, since launchers may send it to other processes.
+        check: refuses, before the first job starts, what a configuration asks of the machine in vain.
 
     Returns:
         0, or the exit code of the first job that failed; the others have run.
@@ -74,12 +87,12 @@ def run_multirun(overrides: Sequence[str], sources: ConfigSources) -> int:
     _refuse_resume(parsed)
     outline = _outline(_PRIMARY, parsed, sources)
     if outline.sweeper == _BASIC_SWEEPER:
-        _check_jobs(parsed, outline, sources)
+        _check_jobs(parsed, outline, sources, check)
     folder, parsed = _sweep_folder(parsed)
     print(f"multirun in {folder}")
-    task = partial(_run_job, config_dirs=sources.config_dirs)
+    task = partial(_run_job, run=run, config_dirs=sources.config_dirs)
     try:
-        results = _sweep(task, [str(override.input_line) for override in parsed], folder, sources)
+        results = _sweep(task, [str(override.input_line) for override in parsed], folder.absolute(), sources)
     except SystemExit as interrupted:
         return int(interrupted.code or 0)
     failures = [value for value in _values(results) if isinstance(value, JobFailure)]
@@ -93,7 +106,7 @@ def _outline(primary: str, parsed: Sequence[Override], sources: ConfigSources) -
         group = override.key_or_group
         if override.is_sweep_override():
             continue
-        if sources.is_group(group) and (override.is_hydra_override() or "/" not in group):
+        if is_choice(override, sources) and (override.is_hydra_override() or "/" not in group):
             option = check_choice(override, sources)
             texts.append(f"{group}={'null' if option is None else option}")
         elif override.is_hydra_override():
@@ -107,7 +120,9 @@ def _refuse_resume(parsed: Sequence[Override]) -> None:
             raise ConfigError(f"{override.input_line}: continues one run; leave -m out")
 
 
-def _check_jobs(parsed: Sequence[Override], outline: Composition, sources: ConfigSources) -> None:
+def _check_jobs(
+    parsed: Sequence[Override], outline: Composition, sources: ConfigSources, check: Callable[[Config], None]
+) -> None:
     """Refuse a bad job before the first one trains for an hour."""
     from_files = parse_overrides([f"{key}={value}" for key, value in outline.sweeper_params.items()])
     task = [override for override in (*from_files, *parsed) if not override.is_hydra_override()]
@@ -115,7 +130,7 @@ def _check_jobs(parsed: Sequence[Override], outline: Composition, sources: Confi
         refuse_unbounded_sweep(override)
     for batch in BasicSweeper.split_arguments(task, max_batch_size=None):
         for job in batch:
-            check_device(load_command(_PRIMARY, job, sources).config)
+            check(load_command(_PRIMARY, job, sources).config)
 
 
 def _sweep_folder(parsed: list[Override]) -> tuple[Path, list[Override]]:
@@ -123,8 +138,8 @@ def _sweep_folder(parsed: list[Override]) -> tuple[Path, list[Override]]:
     folders = [override for override in parsed if override.key_or_group == "run.folder"]
     named = folders[-1].value() if folders and not folders[-1].is_sweep_override() else None
     if named is None:
-        return create_fresh_folder().absolute(), parsed
-    folder = claim_folder(Path(str(named))).absolute()
+        return create_fresh_folder(), parsed
+    folder = claim_folder(Path(str(named)))
     return folder, [override for override in parsed if override not in folders]
 
 
@@ -159,14 +174,17 @@ def _own_global_hydra() -> Iterator[None]:
         instance.hydra = outer
 
 
-def _run_job(config: DictConfig, *, config_dirs: tuple[Path, ...]) -> TrainResult | JobFailure:
+def _run_job(
+    config: DictConfig, *, run: Callable[[Command, Path], TrainResult], config_dirs: tuple[Path, ...]
+) -> TrainResult | JobFailure:
     """One job, in this process or in a launcher's worker, through the same checks as a single run."""
     node = HydraConfig.get()
     overrides, number = [str(text) for text in node.overrides.task], node.job.num
-    print(f"job {number}: {' '.join(overrides)}")
+    folder = Path(node.runtime.output_dir)
+    _hide_passwords(folder.parent / "multirun.yaml")
+    print(f"job {number}: {redact(' '.join(overrides))}")
     try:
-        command = load_command(_PRIMARY, overrides, ConfigSources(config_dirs))
-        result = run_training(command, default_folder=Path(node.runtime.output_dir))
+        result = run(load_command(_PRIMARY, overrides, ConfigSources(config_dirs)), folder)
     except SchedRLError as error:
         report(type(error)(f"job {number}: {error}"))
         return JobFailure(str(error), error.exit_code)
@@ -174,6 +192,14 @@ def _run_job(config: DictConfig, *, config_dirs: tuple[Path, ...]) -> TrainResul
         # Whoever interrupts one job means all of them.
         sys.exit(result.exit_code)
     return result
+
+
+def _hide_passwords(path: Path) -> None:
+    """Hydra writes the command line as it was given, the address of a tracking store included."""
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        if redact(text) != text:
+            path.write_text(redact(text), encoding="utf-8")
 
 
 def _values(results: Any) -> Iterator[Any]:

@@ -20,8 +20,8 @@ _ALPHABET = string.ascii_lowercase + string.digits
 def create_run_folder(config: Config, default: Path | None = None) -> Path:
     """The folder of a new run.
 
-    A fresh folder is made exclusively. Of two runs that are given one empty folder, the run record, which locks
-    it, lets one in.
+    A fresh folder is made exclusively. Of two runs that are given one empty folder, the run record, which
+    locks it, lets one in.
 
     Args:
         config: the run's configuration; `run.folder` names the folder.

@@ -1,4 +1,4 @@
-"""`python -m sched_rl.train [group=option ...] [key=value ...] [-m] [resume=RUN_FOLDER]`: one recorded run."""
+"""`python -m sched_rl.train [group=option ...] [key=value ...] [-m] [resume=RUN_FOLDER]`: a recorded run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def _start(arguments: Arguments, sources: ConfigSources) -> int:
     from sched_rl.multirun import asks_for_multirun, run_multirun
 
     if arguments.is_multirun or asks_for_multirun("train", arguments.overrides, sources):
-        return run_multirun(arguments.overrides, sources)
+        # Under `python -m` this module is __main__, which a launcher's workers cannot import.
+        from sched_rl import train
+
+        return run_multirun(arguments.overrides, sources, train.run_training, train.check_device)
     return run_training(load_command("train", arguments.overrides, sources)).exit_code
 
 

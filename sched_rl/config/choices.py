@@ -14,6 +14,12 @@ from sched_rl.errors import ConfigError
 OPTIONAL_GROUPS = ("experiment", "debug")
 
 
+def is_choice(override: Override, sources: ConfigSources) -> bool:
+    """Whether an override chooses an option of a group rather than setting a value."""
+    group = override.key_or_group
+    return group in OPTIONAL_GROUPS or sources.is_group(group)
+
+
 def check_choice(override: Override, sources: ConfigSources) -> str | None:
     """The option that an override chooses for its group, None where it leaves the group out.
 
@@ -22,6 +28,8 @@ def check_choice(override: Override, sources: ConfigSources) -> str | None:
     """
     text, group = str(override.input_line), override.key_or_group
     options = sources.options(group)
+    if not options and override.value() is not None:
+        raise ConfigError(f"{text}: there is no {group} yet; --config-dir DIR adds DIR/{group}/NAME.yaml")
     if override.is_delete():
         raise ConfigError(f"{text}: a group cannot be deleted; choose {one_of(options)}")
     if override.package is not None:

@@ -63,7 +63,7 @@ def describe(hint: Any) -> str:
     if origin is Literal:
         return one_of([str(option) for option in get_args(hint)])
     if origin is tuple:
-        return f"a list {_PLURALS.get(get_args(hint)[0], '')}, [a,b]"
+        return f"a list {_PLURALS.get(get_args(hint)[0], '')} like [a,b]"
     return _NOUNS.get(hint, "a section")
 
 

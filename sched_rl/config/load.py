@@ -10,12 +10,12 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from sched_rl.config.choices import check_choice, refuse_absent_groups
+from sched_rl.config.choices import check_choice, is_choice, refuse_absent_groups
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import LEARNED_KINDS, add_baselines, add_families, refuse_idle_keys
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
-from sched_rl.config.recorded import read_recorded, refuse_new_folder, with_choices
+from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
 from sched_rl.config.rules import check_config, check_training
 from sched_rl.config.safety import refuse_arguments
 from sched_rl.config.schema import Config
@@ -78,9 +78,9 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     if recorded_run is None:
         tree = _compose(primary, choices, sources)
     else:
-        refuse_new_folder(base_key, values)
+        refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))
-        tree = with_choices(base_key, recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
+        tree = with_choices(recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
     config_tree = OmegaConf.create(_with_learned_keys(tree))
     for override in values:
         set_value(config_tree, override, sources)
@@ -110,7 +110,7 @@ def split_overrides(
         refuse_sweep(override)
         if override.is_hydra_override():
             raise ConfigError(f"{override.input_line}: steers a multirun; add -m")
-    choices = [override for override in parsed if sources.is_group(override.key_or_group)]
+    choices = [override for override in parsed if is_choice(override, sources)]
     return choices, [override for override in parsed if override not in choices]
 
 

@@ -63,7 +63,8 @@ def quoted(text: str) -> str:
 def _parse(parser: OverridesParser, text: str) -> Override:
     key, equals, value = text.partition("=")
     if not equals and not text.startswith("~"):
-        raise ConfigError(f"{text}: expected key=value or group=option")
+        shown = text or "an empty argument"
+        raise ConfigError(f"{shown}: expected key=value or group=option")
     if not key:
         raise ConfigError(f"{text}: expected key=value, got no key")
     try:

@@ -10,7 +10,8 @@ from hydra.core.override_parser.types import Override
 
 from sched_rl.config.choices import check_choice
 from sched_rl.config.compose import ConfigSources
-from sched_rl.config.record import CONFIG_FILE, read_config_tree
+from sched_rl.config.convert import config_to_dict
+from sched_rl.config.record import CONFIG_FILE, load_config_file
 from sched_rl.config.trees import replace_group
 from sched_rl.errors import ConfigError
 
@@ -34,44 +35,44 @@ def find_config_file(key: str, path: Path) -> Path:
 
 
 def read_recorded(key: str, path: Path) -> dict[str, Any]:
-    """The recorded configuration as a nested mapping, unchecked.
+    """The recorded configuration as a nested mapping.
 
     Raises:
-        ConfigError: when there is none or it cannot be read.
+        ConfigError: when there is none, or it does not fit this version.
     """
-    return read_config_tree(find_config_file(key, path))
+    file = find_config_file(key, path)
+    return config_to_dict(load_config_file(file))
 
 
-def refuse_new_folder(key: str, values: Sequence[Override]) -> None:
-    """Refuse `run.folder=` beside a record: no command that reads one makes a folder of its own.
+def refuse_rivals(key: str, choices: Sequence[Override], values: Sequence[Override]) -> None:
+    """Refuse what a record cannot go with: another agent, another folder.
 
     Raises:
         ConfigError: naming both.
     """
-    for override in values:
+    for override in (*choices, *values):
+        if override.key_or_group == "agent":
+            raise ConfigError(f"{override.input_line}: {key}= brings its own agent; give one of the two")
         if override.key_or_group == "run.folder":
-            raise ConfigError(f"{override.input_line}: makes no sense with {key}=, which makes no folder")
+            raise ConfigError(f"{override.input_line}: {key}= makes no folder; leave one of the two out")
 
 
 def with_choices(
-    key: str, recorded: dict[str, Any], choices: Sequence[Override], sources: ConfigSources
+    recorded: dict[str, Any], choices: Sequence[Override], sources: ConfigSources
 ) -> dict[str, Any]:
     """The recorded configuration with whole groups replaced.
 
     Args:
-        key: `resume` or `checkpoint`, for messages.
         recorded: the nested mapping of `config.yaml`.
         choices: group overrides of the command line.
         sources: where the options are.
 
     Raises:
-        ConfigError: when a choice is no option, or would change the agent itself.
+        ConfigError: when a choice is no option, or of a group that the recorded agent does not have.
     """
     tree = {name: value for name, value in recorded.items() if name not in ("families", "baseline_agents")}
     for override in sorted(choices, key=lambda choice: choice.key_or_group.count("/")):
         group, option = override.key_or_group, check_choice(override, sources)
-        if group == "agent":
-            raise ConfigError(f"{override.input_line}: {key}= brings its own agent; give one of the two")
         parent, _, leaf = group.rpartition("/")
         if parent and leaf not in tree.get(parent, {}):
             raise ConfigError(f"{parent}={tree.get(parent, {}).get('name')} has no {leaf}")

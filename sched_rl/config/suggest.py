@@ -9,15 +9,18 @@ from difflib import get_close_matches
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """` (did you mean X?)` for the nearest candidate, or an empty string.
 
-    A dotted key whose whole does not resemble any candidate is compared by its last part, so that `lr` finds
-    `agent.lr`.
+    A dotted key is compared with the keys of its own section first, then as a whole, then by its last part
+    alone: `agent.clip` finds `agent.clip_coef`, and `lr` finds `agent.lr`.
     """
     known = list(candidates)
-    close = get_close_matches(word, known, n=1, cutoff=0.75)
-    if not close:
-        by_last = {candidate.rpartition(".")[2]: candidate for candidate in reversed(known)}
-        last_part = word.rpartition(".")[2]
-        close = [by_last[last] for last in get_close_matches(last_part, by_last, n=1, cutoff=0.75)]
+    section, dot, last = word.rpartition(".")
+    siblings = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == section]
+    by_last = {candidate.rpartition(".")[2]: candidate for candidate in reversed(known)}
+    close = (
+        [section + dot + name for name in get_close_matches(last, siblings, n=1)]
+        or get_close_matches(word, known, n=1, cutoff=0.75)
+        or [by_last[name] for name in get_close_matches(last, by_last, n=1, cutoff=0.75)]
+    )
     return f" (did you mean {close[0]}?)" if close else ""
 
 

@@ -57,7 +57,7 @@ def resolve(tree: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(tree, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {one_line(error).split(' full_key:')[0]}") from error
+        raise ConfigError(f"{error.full_key}: {one_line(error)}") from error
     return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
 
 
