@@ -111,6 +111,11 @@ class PPO:
     def _estimate_advantages(self) -> None:
         """Values in one batched pass, reward scale, advantages and critic targets."""
         buffer, config = self.buffer, self.config
+        if not np.isfinite(buffer.reward).all():
+            t, n = np.argwhere(~np.isfinite(buffer.reward))[0]
+            raise SimulationError(
+                f"reward {buffer.reward[t, n]} at step {t} of environment {n}: must be finite; check env.reward"
+            )
         buffer.discount[:] = config.gamma
         if config.discount_time_s is not None:
             buffer.discount[:] = config.gamma ** (buffer.dt_s / config.discount_time_s)

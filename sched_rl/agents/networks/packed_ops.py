@@ -128,6 +128,13 @@ def segment_categorical(logits: Tensor, states: PackedStates, chosen: Tensor) ->
             logits.contiguous(), states.offsets, chosen
         )
         return pair
+    return segment_categorical_by_scatter(logits, states, chosen)
+
+
+def segment_categorical_by_scatter(
+    logits: Tensor, states: PackedStates, chosen: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`segment_categorical` of torch operations, for devices without the compiled pass."""
     top = logits.new_full((len(states.offsets) - 1,), -torch.inf)
     top = top.scatter_reduce(0, states.row_state, logits.detach(), "amax")
     shifted = logits - top[states.row_state]
