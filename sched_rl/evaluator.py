@@ -14,7 +14,7 @@ from sched_rl.evaluation.blocks import make_blocks
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
-from sched_rl.reporting.final_table import final_table, render_text
+from sched_rl.reporting.final_table import final_table, print_table
 from sched_rl.schedulers.registry import build_scheduler
 
 
@@ -51,7 +51,7 @@ def run_evaluate(
             judged[other] = evaluation_json(baseline, agent=other, env=env, split=split)
     table = final_table({key: row["episodes"] for key, row in judged.items()}, checkpoint=name, split=split)
     print(f"{name} on {env}, {split} blocks:")
-    print(render_text(table, show_blocks=True))
+    print_table(table, show_blocks=True)
     print(_by_width(evaluation, judged[name]))
     if output is not None:
         baselines = {key: row for key, row in judged.items() if key != name}

@@ -13,7 +13,7 @@ from sched_rl.config.schema import Config
 from sched_rl.evaluation.blocks import Split, make_blocks
 from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
-from sched_rl.reporting.final_table import final_table, render_text
+from sched_rl.reporting.final_table import final_table, print_table
 from sched_rl.schedulers.base import Scheduler
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.tracking.columns import record_columns
@@ -169,7 +169,7 @@ class RunSession:
         episodes = {name: row["episodes"] for name, row in judged.items()}
         table = final_table(episodes, checkpoint=self.config.agent.name, split=split)
         print(f"\n{self.config.env.name}, blocks of {heading}:")
-        print(render_text(table))
+        print_table(table)
 
     def __enter__(self) -> Self:
         return self

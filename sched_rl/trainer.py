@@ -22,7 +22,7 @@ from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.probe import probe_states
 from sched_rl.evaluation.selection import BestSoFar
 from sched_rl.evaluation.summary import evaluate
-from sched_rl.interrupts import Interrupts
+from sched_rl.interrupts import EXIT_CODES, Interrupts
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 
@@ -120,34 +120,36 @@ class _Training:
 
     def run(self) -> TrainResult:
         config, total = self._session.config, self._num_updates * self._steps_per_update
-        title = self._session.title
-        with (
-            Interrupts() as interrupts,
-            open_progress(config.progress, total, title=title, start_steps=self._steps) as progress,
-        ):
-            progress.baselines(self._session.judge_baselines())
-            if self._update == 0:
-                self._env.reset()
+        with Interrupts() as interrupts:
+            with open_progress(
+                config.progress, total, title=self._session.title, start_steps=self._steps
+            ) as progress:
+                progress.baselines(self._session.judge_baselines())
                 self._begin(progress)
+                while self._update < self._num_updates and not interrupts.requested:
+                    self._one_update(progress)
+                self._save_periodic()
+            stopped_by = interrupts.requested
+            if stopped_by:
+                self._session.close_interrupted(stopped_by, self._update)
             else:
-                best = self._best
-                progress.best_so_far(
-                    best.mean_return, best.min_block_return, best.update * self._steps_per_update
-                )
-            while self._update < self._num_updates and not interrupts.requested:
-                self._one_update(progress)
-            self._save_periodic()
-        if interrupts.requested:
-            self._session.close_interrupted(interrupts.requested, self._update)
-        else:
-            self._finish()
+                self._finish()
         best = self._best
         return TrainResult(
-            self._session.folder, best.mean_return, best.min_block_return, self._update, interrupts.exit_code
+            folder=self._session.folder,
+            best_mean_return=best.mean_return,
+            best_min_block_return=best.min_block_return,
+            updates=self._update,
+            exit_code=EXIT_CODES[stopped_by] if stopped_by else 0,
         )
 
     def _begin(self, progress: Progress) -> None:
-        """Judge the untrained policy: the first point of every curve."""
+        """Judge the untrained policy, the first point of every curve; or say where a resumed run stands."""
+        if self._update > 0:
+            best, steps = self._best, self._best.update * self._steps_per_update
+            progress.best_so_far(best.mean_return, best.min_block_return, steps)
+            return
+        self._env.reset()
         row = {"update": 0, "timesteps": 0, **self._evaluate(progress)}
         self._session.record_update(row, {})
 

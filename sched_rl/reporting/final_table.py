@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,16 @@ def render_text(table: FinalTable, *, show_blocks: bool = False) -> str:
         text.append("  ".join(padded).rstrip())
     text.insert(1, "-" * max(len(line) for line in text))
     return "\n".join([*text, _footnote(table), table.verdict])
+
+
+def print_table(table: FinalTable, *, show_blocks: bool = False) -> None:
+    """Print the table: with colours and borders on a terminal, as plain text elsewhere."""
+    if not sys.stdout.isatty():
+        print(render_text(table, show_blocks=show_blocks))
+        return
+    from rich.console import Console
+
+    Console().print(render_rich(table, show_blocks=show_blocks))
 
 
 def render_rich(table: FinalTable, *, show_blocks: bool = False) -> RenderableType:
