@@ -92,6 +92,7 @@ def import_mlflow() -> None:
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # every failure reaches us as an exception
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def open_client(uri: str) -> MlflowClient:
@@ -167,8 +168,17 @@ def translated(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy, requests, OSError: tracking must not end a run
-        reason = redact(" ".join(str(error).split()))[:240] or type(error).__name__
-        raise TrackingError(f"MLflow at {redact(uri)}: {reason}") from error
+        raise TrackingError(f"MLflow at {redact(uri)}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The one part of an error that says something: the system's word if there is one, never the SQL."""
+    text = " ".join(str(error).split())
+    if system := re.search(
+        r"\[Errno -?\d+\] [\w ]+|(?:read|connect|request)\w* timed out", text, re.IGNORECASE
+    ):
+        return system[0]
+    return redact(text.partition(" [SQL:")[0])[:200] or type(error).__name__
 
 
 def _store_lock(database: Path | None) -> Any:
