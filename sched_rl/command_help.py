@@ -47,7 +47,10 @@ _SHARED_OPTIONS = (
 
 _OPTIONS = {
     "train": (
-        ("-m, --multirun", "a run for each combination of a,b,c and range(start,stop,step), each in its folder"),
+        (
+            "-m, --multirun",
+            "a run for each combination of a,b,c and range(start,stop,step), each in its folder",
+        ),
         *_SHARED_OPTIONS,
     ),
     "evaluate": _SHARED_OPTIONS,

@@ -47,15 +47,12 @@ def check_choice(override: Override, sources: ConfigSources) -> str | None:
     return name
 
 
-def refuse_absent_groups(
-    nested: Sequence[str], chosen: Mapping[str, str | None], sources: ConfigSources
-) -> None:
+def refuse_absent_groups(nested: Sequence[str], chosen: Mapping[str, str | None]) -> None:
     """Refuse the choice of a nested group that the chosen parent does not have.
 
     Args:
         nested: groups such as `agent/network` that the overrides name.
         chosen: what the composition without them chose, group to option.
-        sources: where the options are.
 
     Raises:
         ConfigError: `agent=sjf has no network`.

@@ -74,7 +74,9 @@ def search_path(config_dirs: Sequence[Path] = ()) -> ConfigSearchPath:
 def one_line(error: BaseException) -> str:
     """A message of Hydra's or omegaconf's, which run over several lines, as one."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
-    lines = [" ".join(str(each).split()).partition(" full_key:")[0] for each in (error, cause) if each is not None]
+    lines = [
+        " ".join(str(each).split()).partition(" full_key:")[0] for each in (error, cause) if each is not None
+    ]
     return ": ".join(dict.fromkeys(line for line in lines if line))
 
 

@@ -110,8 +110,7 @@ def _convert(hint: Any, value: Any, path: str, stated: Any = None) -> Any:
     if origin is Literal:
         if isinstance(value, str) and value in get_args(hint):
             return value
-        close = did_you_mean(value, get_args(hint)) if isinstance(value, str) else ""
-        raise _mismatch(path, value, stated, close)
+        raise _mismatch(path, value, stated)
     if origin is tuple:
         return _convert_list(hint, value, path, stated)
     if origin is dict:

@@ -116,13 +116,18 @@ def split_overrides(
 
 def _compose(primary: str, choices: Sequence[Override], sources: ConfigSources) -> dict[str, Any]:
     options = {override.key_or_group: check_choice(override, sources) for override in choices}
-    top = {group: option for group, option in options.items() if "/" not in group}
     nested = {group: option for group, option in options.items() if "/" in group}
-    outline = sources.compose(primary, _texts(top))
-    if primary == "evaluate":
-        _refuse_untrained(outline.tree.get("agent"))
-    refuse_absent_groups(list(nested), outline.chosen, sources)
-    composed = sources.compose(primary, _texts(options)) if nested else outline
+    try:
+        composed = sources.compose(primary, _texts(options))
+    except ConfigError:
+        if not nested:
+            raise
+        top = {group: option for group, option in options.items() if group not in nested}
+        outline = sources.compose(primary, _texts(top))
+        _refuse_untrained(primary, outline.tree.get("agent"))
+        refuse_absent_groups(list(nested), outline.chosen)
+        raise
+    _refuse_untrained(primary, composed.tree.get("agent"))
     plain = OmegaConf.to_container(composed.tree, resolve=False)
     tree = {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
     # A choice on the command line brings the option as its file has it: what a preset set on its own choice
@@ -136,8 +141,10 @@ def _texts(options: Mapping[str, str | None]) -> list[str]:
     return [f"{group}={show(option)}" for group, option in options.items()]
 
 
-def _refuse_untrained(agent: Mapping[str, Any] | None) -> None:
+def _refuse_untrained(primary: str, agent: Mapping[str, Any] | None) -> None:
     """Without a checkpoint, evaluate plays fixed schedulers only."""
+    if primary != "evaluate":
+        return
     if agent is None:
         raise ConfigError("nothing to evaluate: give agent=NAME or checkpoint=RUN_FOLDER_OR_FILE")
     if agent.get("kind") in LEARNED_KINDS:
