@@ -19,7 +19,7 @@ from sched_rl.tracking.record import METRICS, TIMINGS
 from sched_rl.tracking.tables import parse_update
 
 #: Up to this update MLflow gets every row.
-FULL_RESOLUTION_UPDATES = 2000
+FULL_RESOLUTION_UPDATES = 1000
 
 
 @dataclass(frozen=True)

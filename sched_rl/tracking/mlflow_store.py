@@ -108,7 +108,7 @@ def open_client(uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     database = sqlite_path(uri)
-    with translated(uri), _store_lock(database), _few_connection_attempts():
+    with translated(uri), _store_lock(database), _few_connection_attempts(uri):
         if database and not database.exists():
             _create_sqlite_store(database)
         return MlflowClient(tracking_uri=uri)
@@ -213,8 +213,11 @@ def _artifact_location(uri: str, experiment: str) -> str | None:
 
 
 @contextmanager
-def _few_connection_attempts() -> Iterator[None]:
+def _few_connection_attempts(uri: str) -> Iterator[None]:
     """MLflow tries a database ten times in 100 s before it gives up; training shall not wait for that."""
+    if uri.startswith(("http", "databricks")):
+        yield
+        return
     from mlflow.store.db import utils
 
     before = utils.MAX_RETRY_COUNT

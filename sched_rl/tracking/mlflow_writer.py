@@ -24,7 +24,7 @@ _ROWS_PER_FLUSH = 25
 _BATCHES_PER_FLUSH = 10
 #: A store that answers slowly gets at most a twentieth of the time.
 _PAUSE_FACTOR = 20.0
-_SLOW_FLUSH_S = 1.0
+_SLOW_REQUEST_S = 0.5
 _MAX_PAUSE_S = 300.0
 _BUSY_TOLERATED_S = 30.0
 
@@ -136,9 +136,6 @@ class MlflowWriter:
         else:
             self._trouble_since = None
             self._pause_s = FLUSH_INTERVAL_S
-            took = self._clock() - started
-            if took > _SLOW_FLUSH_S:
-                self._pause_until = self._clock() + _PAUSE_FACTOR * took
         self._rows_waiting = 0
         self._next_flush = self._clock() + FLUSH_INTERVAL_S
 
@@ -150,7 +147,11 @@ class MlflowWriter:
         if not self._config_uploaded:
             self._run.upload_config()
             self._config_uploaded = True
-        self._run.send(None if final else _BATCHES_PER_FLUSH)
+        started = self._clock()
+        rows = self._run.send(None if final else _BATCHES_PER_FLUSH)
+        took = self._clock() - started
+        if took > _SLOW_REQUEST_S * max(1, rows // _ROWS_PER_FLUSH):
+            self._pause_until = self._clock() + _PAUSE_FACTOR * took
         if self._tags:
             self._run.set_tags(self._tags)
             self._tags = {}

@@ -192,6 +192,29 @@ def test_flushes_wait_for_two_seconds_or_a_thousand_values(start, tracking):
     assert logged() == 27
 
 
+def test_a_slow_store_gets_a_twentieth_of_the_time(start, tracking, monkeypatch):
+    record, clock = start(), Clock()
+    run = MlflowRun(record.folder, tracking.uri, tracking.experiment)
+    writer = MlflowWriter(run, clock)
+    real, requests = run._client.log_batch, []
+
+    def slow(*arguments, **keywords):
+        clock.now += 3
+        requests.append(clock.now)
+        real(*arguments, **keywords)
+
+    monkeypatch.setattr(run._client, "log_batch", slow)
+    update = 0
+    while clock.now < 600:
+        update += 1
+        clock.now += 1
+        append(record, update)
+        writer.row_appended()
+    assert 3 * len(requests) < 0.1 * 600
+    writer.finish("FINISHED")
+    assert len({step for _, step, _ in rows_of(tracking.uri, writer.run_id)}) == update
+
+
 def test_a_locked_store_holds_nothing_up_and_nothing_is_lost(start, tracking, caplog):
     record, clock = start(), Clock()
     writer = MlflowWriter(MlflowRun(record.folder, tracking.uri, tracking.experiment), clock)
