@@ -1,8 +1,7 @@
-"""Pooling over the jobs in the window as one pass over memory: a linear layer, a relu, a mean and a maximum.
+"""What surrounds the matrix products of pooling over jobs: lay the jobs out, reduce their features, and back.
 
-Torch would write (B, K, pool) to memory several times; here a job's features stay in the first-level cache.
-The inner loops run over the pool's features without a branch, four job columns at a time, so that they
-compile to vector code.
+Used on a few dozen states at a time, so that everything between two products stays in the second-level cache. Inner
+loops run along the features, without a branch, so that they compile to vector code.
 """
 
 from __future__ import annotations
@@ -19,121 +18,80 @@ Ints = NDArray[np.int32]
 
 
 @kernel
-def _job_features(row: Floats, first: int, weight: Floats, bias: Floats, out: Floats) -> None:
-    """Out = bias + row[first : first + J] @ weight, weight (J, U)."""
-    columns, size = weight.shape
-    for u in range(size):
-        out[u] = bias[u]
-    blocks = columns // 4
-    for block in range(blocks):
-        j = 4 * block
-        a, b, c, d = row[first + j], row[first + j + 1], row[first + j + 2], row[first + j + 3]
-        for u in range(size):
-            out[u] += (a * weight[j, u] + b * weight[j + 1, u]) + (
-                c * weight[j + 2, u] + d * weight[j + 3, u]
-            )
-    for j in range(4 * blocks, columns):
-        a = row[first + j]
-        for u in range(size):
-            out[u] += a * weight[j, u]
+def write_present_jobs(observation: Floats, window: int, rows: Floats, counts: Ints) -> None:
+    """Jobs as the rows of a matrix, with a 1 behind each for the bias; empty slots become rows of zeros.
+
+    Args:
+        observation: (S, D), K job rows of J columns first; a slot with 0 in column 0 is empty.
+        window: K.
+        rows: (S * K, J + 1), written.
+        counts: int32 (S,), written: jobs that are present.
+    """
+    columns = rows.shape[1] - 1
+    for s in range(observation.shape[0]):
+        count = 0
+        for k in range(window):
+            row, first = s * window + k, k * columns
+            if observation[s, first] > 0.0:
+                count += 1
+                for j in range(columns):
+                    rows[row, j] = observation[s, first + j]
+                rows[row, columns] = 1.0
+            else:
+                for j in range(columns + 1):
+                    rows[row, j] = 0.0
+        counts[s] = count
 
 
 @kernel
-def pool_forward(
-    observation: Floats, weight: Floats, bias: Floats, window: int, out: Floats, argmax: Ints
-) -> None:
-    """Means and maxima of relu(bias + job @ weight) over the jobs that are present.
+def reduce_features(features: Floats, window: int, counts: Ints, out: Floats, argmax: Ints) -> None:
+    """Mean over the present jobs and maximum of relu(features).
 
     Args:
-        observation: (B, D), K job rows of J columns first; a slot with 0 in column 0 is empty.
-        weight: (J, U), C-contiguous.
-        bias: (U,).
+        features: (S * K, U); rows of empty slots are 0.
         window: K.
-        out: (B, 2 U), written: means, then maxima; zeros for a state without jobs.
-        argmax: int32 (B, U), written: the slot of each maximum, -1 where the maximum is 0.
+        counts: int32 (S,), jobs that are present.
+        out: (S, 2 U), written: means, then maxima; zeros for a state without jobs.
+        argmax: int32 (S, U), written: the slot of each maximum, -1 where the maximum is 0.
     """
-    columns, size = weight.shape
-    zero = weight.dtype.type(0.0)
-    features = np.empty(size, weight.dtype)
-    total = np.empty(size, weight.dtype)
-    best = np.empty(size, weight.dtype)
+    size = features.shape[1]
+    zero = features.dtype.type(0.0)
+    # Arrays of their own, read into locals: only so does the compiler see that it may use vector selects.
+    total, best = np.empty(size, features.dtype), np.empty(size, features.dtype)
     where = np.empty(size, np.int32)
-    for b in range(observation.shape[0]):
-        row, present = observation[b], 0
-        total[:] = zero
-        best[:] = zero
-        where[:] = np.int32(-1)
+    for s in range(out.shape[0]):
+        total[:], best[:], where[:] = zero, zero, np.int32(-1)
         for k in range(window):
-            if row[k * columns] <= zero:
-                continue
-            present += 1
-            slot = np.int32(k)
-            _job_features(row, k * columns, weight, bias, features)
+            slot, row = np.int32(k), s * window + k
             for u in range(size):
-                value = max(features[u], zero)
+                value, highest, at = max(features[row, u], zero), best[u], where[u]
+                better = value > highest
                 total[u] += value
-                where[u] = slot if value > best[u] else where[u]
-                best[u] = max(value, best[u])
-        share = weight.dtype.type(1.0 / max(present, 1))
+                best[u] = value if better else highest
+                where[u] = slot if better else at
         for u in range(size):
-            out[b, u] = total[u] * share
-            out[b, size + u] = best[u]
-            argmax[b, u] = where[u]
+            out[s, u] = total[u] / max(counts[s], 1)
+            out[s, size + u] = best[u]
+            argmax[s, u] = where[u]
 
 
 @kernel
-def pool_backward(
-    observation: Floats,
-    weight: Floats,
-    bias: Floats,
-    window: int,
-    argmax: Ints,
-    gradient: Floats,
-    weight_gradient: NDArray[np.float64],
-    bias_gradient: NDArray[np.float64],
+def expand_gradient(
+    features: Floats, window: int, counts: Ints, argmax: Ints, gradient: Floats, out: Floats
 ) -> None:
-    """Gradients of `pool_forward` for weight and bias; job features are computed again rather than stored.
-
-    Args:
-        observation: (B, D), as in the forward pass, and so on.
-        weight: (J, U).
-        bias: (U,).
-        window: K.
-        argmax: int32 (B, U), from the forward pass.
-        gradient: (B, 2 U), of the loss for the forward pass's `out`.
-        weight_gradient: float64 (J, U), added to. Sums within a state are in the working precision.
-        bias_gradient: float64 (U,), added to.
-    """
-    columns, size = weight.shape
-    zero = weight.dtype.type(0.0)
-    features = np.empty(size, weight.dtype)
-    weight_sum = np.empty((columns, size), weight.dtype)
-    bias_sum = np.empty(size, weight.dtype)
-    of_mean = np.empty(size, weight.dtype)
-    for b in range(observation.shape[0]):
-        row, present = observation[b], 0
-        for k in range(window):
-            present += 1 if row[k * columns] > zero else 0
-        share = weight.dtype.type(1.0 / max(present, 1))
-        of_max, where = gradient[b, size:], argmax[b]
+    """Gradient of `reduce_features` for its features, into out (S * K, U); gradient is (S, 2 U), for its out."""
+    size = features.shape[1]
+    zero = features.dtype.type(0.0)
+    of_mean, of_max = np.empty(size, features.dtype), np.empty(size, features.dtype)
+    where = np.empty(size, np.int32)
+    for s in range(gradient.shape[0]):
         for u in range(size):
-            of_mean[u] = gradient[b, u] * share
-        weight_sum[:] = zero
-        bias_sum[:] = zero
+            of_mean[u] = gradient[s, u] / max(counts[s], 1)
+            of_max[u] = gradient[s, size + u]
+            where[u] = argmax[s, u]
         for k in range(window):
-            if row[k * columns] <= zero:
-                continue
-            _job_features(row, k * columns, weight, bias, features)
+            slot, row = np.int32(k), s * window + k
             for u in range(size):
-                slope = of_mean[u] + (of_max[u] if where[u] == k else zero)
-                features[u] = slope if features[u] > zero else zero
-                bias_sum[u] += features[u]
-            for j in range(columns):
-                a = row[k * columns + j]
-                for u in range(size):
-                    weight_sum[j, u] += a * features[u]
-        for j in range(columns):
-            for u in range(size):
-                weight_gradient[j, u] += weight_sum[j, u]
-        for u in range(size):
-            bias_gradient[u] += bias_sum[u]
+                at, of_best, value = where[u], of_max[u], features[row, u]
+                slope = of_mean[u] + (of_best if at == slot else zero)
+                out[row, u] = slope if value > zero else zero

@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sched_rl.agents.kernels.categorical import segment_log_softmax, segment_log_softmax_backward
 from sched_rl.agents.kernels.packing import add_to_rows, sum_rows
-from sched_rl.agents.kernels.pooling import pool_backward, pool_forward
+from sched_rl.agents.kernels.pooling import expand_gradient, reduce_features, write_present_jobs
 
 if TYPE_CHECKING:
     from sched_rl.agents.networks.base import PackedStates
 
 
+#: States pooled at a time: with 50 jobs and 32 features their matrices take half of a 1 MiB second-level cache.
+_POOL_CHUNK = 64
+
+
 class _PoolJobs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
-        size = len(bias)
-        columns_first = weight.detach().t().contiguous()
-        out = observation.new_empty(len(observation), 2 * size)
-        argmax = np.empty((len(observation), size), np.int32)
-        pool_forward(
-            observation.numpy(), columns_first.numpy(), bias.detach().numpy(), window, out.numpy(), argmax
-        )
-        ctx.save_for_backward(observation, columns_first, bias)
+        table = torch.cat((weight.detach().t(), bias.detach().unsqueeze(0)))  # (J + 1, U)
+        out = observation.new_empty(len(observation), 2 * len(bias))
+        argmax = np.empty((len(observation), len(bias)), np.int32)
+        for chunk, counts, _, features in _pool_chunks(observation, table, window):
+            reduce_features(features.numpy(), window, counts, out[chunk].numpy(), argmax[chunk])
+        ctx.save_for_backward(observation, table)
         ctx.window, ctx.argmax = window, argmax
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor, None]:
-        observation, columns_first, bias = ctx.saved_tensors
-        weight_gradient = np.zeros(columns_first.shape)
-        bias_gradient = np.zeros(len(bias))
-        pool_backward(
-            observation.numpy(),
-            columns_first.numpy(),
-            bias.detach().numpy(),
-            ctx.window,
-            ctx.argmax,
-            gradients[0].contiguous().numpy(),
-            weight_gradient,
-            bias_gradient,
-        )
-        of_weight = torch.from_numpy(weight_gradient.T.astype(columns_first.numpy().dtype, order="C"))
-        return None, of_weight, torch.from_numpy(bias_gradient).to(bias.dtype), None
+        observation, table = ctx.saved_tensors
+        gradient, argmax = gradients[0].contiguous().numpy(), ctx.argmax
+        of_table = torch.zeros_like(table)
+        of_features = table.new_empty(_POOL_CHUNK * ctx.window, table.shape[1])
+        # The features are computed again: reading them back from memory would take as long.
+        for chunk, counts, rows, features in _pool_chunks(observation, table, ctx.window):
+            target = of_features[: len(rows)]
+            expand_gradient(
+                features.numpy(), ctx.window, counts, argmax[chunk], gradient[chunk], target.numpy()
+            )
+            of_table.addmm_(rows.t(), target)
+        return None, of_table[:-1].t(), of_table[-1], None
+
+
+def _pool_chunks(
+    observation: Tensor, table: Tensor, window: int
+) -> Iterator[tuple[slice, NDArray[np.int32], Tensor, Tensor]]:
+    """(states, jobs present, job rows with a 1 behind, their features before the relu), some states at a time."""
+    rows = table.new_empty(_POOL_CHUNK * window, len(table))
+    features = table.new_empty(_POOL_CHUNK * window, table.shape[1])
+    counts = np.empty(_POOL_CHUNK, np.int32)
+    for first in range(0, len(observation), _POOL_CHUNK):
+        chunk = slice(first, min(first + _POOL_CHUNK, len(observation)))
+        size = chunk.stop - first
+        used, filled = rows[: size * window], features[: size * window]
+        write_present_jobs(observation[chunk].numpy(), window, used.numpy(), counts[:size])
+        torch.mm(used, table, out=filled)
+        yield chunk, counts[:size], used, filled
 
 
 class _AddStateTerms(torch.autograd.Function):
@@ -103,7 +120,9 @@ class _SegmentCategorical(torch.autograd.Function):
 
 
 def pool_jobs(observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
-    """Mean and maximum (B, 2 U) over the present jobs of relu(linear(job)), on the CPU in one pass.
+    """Mean and maximum (B, 2 U) over the present jobs of relu(linear(job)), on the CPU.
+
+    Torch's own operations would take (B, K, U) through main memory several times; this goes by cache-sized chunks.
 
     Gradients flow to weight (U, J) and bias (U,), not to the observation (B, D).
     """
