@@ -59,7 +59,9 @@ def load_greedy_policy(
     network = build_network(config.network, layout, seed=0, fused=config.kernel == "packed")
     load_weights(network, state["network"])
     place = _find_device(device)
-    return GreedyPolicy(network.to(place), place, mask_actions=config.mask_actions)
+    return GreedyPolicy(
+        network.to(place), place, mask_actions=config.mask_actions, packed=config.kernel == "packed"
+    )
 
 
 def _find_device(device: str) -> torch.device:

@@ -1,13 +1,15 @@
-"""Scoring without gradients in one fixed shape: greedy actions, and how far two policies are apart.
+"""Scoring without gradients: greedy actions, and how far two policies are apart.
 
-A matrix product may round differently when the number of its rows changes. States are therefore scored 64
-at a time, the last block padded, so that a state's scores do not depend on which others are scored with it.
+A matrix product rounds a row differently with its number of rows and even with the row's position (seen
+with MKL for narrow layers). So that an action does not depend on which other states are scored with it,
+scores are computed in float64 and rounded to float32 before they are compared: what grouping changes lies
+eight digits below what is kept. States that tie after that, such as two equal jobs, go to the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import copy
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -17,12 +19,13 @@ from torch.func import functional_call
 
 from sched_rl.agents.distributions import kl_divergence, masked_log_softmax
 from sched_rl.agents.evaluators import raise_all_masked, raise_unservable
+from sched_rl.agents.kernels.categorical import SERVED, best_masked, best_packed
 from sched_rl.agents.networks import ActorCritic
+from sched_rl.agents.packed import pack
 from sched_rl.errors import CheckpointError
 
-SCORED_ROWS = 64
-
-Score = Callable[[Tensor], Tensor]
+#: States scored at a time, so that a large batch does not outgrow the caches.
+_SCORED_STATES = 256
 
 
 class GreedyPolicy:
@@ -32,12 +35,17 @@ class GreedyPolicy:
         network: scored as it is at the time of each call.
         device: where the network lives.
         mask_actions: choose among legal actions; otherwise among all.
+        packed: score legal rows only (on the CPU); the same scores.
     """
 
-    def __init__(self, network: ActorCritic, device: torch.device, *, mask_actions: bool) -> None:
+    def __init__(
+        self, network: ActorCritic, device: torch.device, *, mask_actions: bool, packed: bool
+    ) -> None:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
+        self._packed = packed and mask_actions and device.type == "cpu"
+        self._precise = copy.deepcopy(network.policy).double().requires_grad_(False)
 
     @torch.no_grad()
     def actions(self, observation: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -53,19 +61,36 @@ class GreedyPolicy:
         Raises:
             SimulationError: when a state has no legal action or its logits are not finite.
         """
+        if not mask.any(1).all():
+            raise_all_masked(int(np.flatnonzero(~mask.any(1))[0]))
+        for precise, parameter in zip(
+            self._precise.parameters(), self.network.policy.parameters(), strict=True
+        ):
+            precise.copy_(parameter)
         chosen = np.empty(len(observation), np.int64)
-        for block, logits in self._blocks(self.network.logits, observation):
-            scores, legal = logits.float().cpu().numpy(), mask[block]
-            scores = scores[: len(legal)]
-            if not legal.any(1).all():
-                raise_all_masked(block.start + int(np.flatnonzero(~legal.any(1))[0]))
-            if not np.isfinite(scores).all():
-                row = int(np.flatnonzero(~np.isfinite(scores).all(1))[0])
-                raise_unservable(self.network, legal, row)
-            chosen[block] = (np.where(legal, scores, -np.inf) if self.mask_actions else scores).argmax(1)
+        choose = self._choose_packed if self._packed else self._choose_dense
+        for block in _blocks(len(observation)):
+            row = choose(observation[block], mask[block], chosen[block])
+            if row != SERVED:
+                raise_unservable(self.network, mask, block.start + row)
         return chosen
 
-    @torch.no_grad()
+    def _choose_dense(
+        self, observation: NDArray[np.float32], mask: NDArray[np.bool_], chosen: NDArray[np.int64]
+    ) -> int:
+        logits: Tensor = self._precise(_precise_states(observation, self.device))
+        legal = mask if self.mask_actions else np.ones_like(mask)
+        return best_masked(logits.float().cpu().numpy(), legal, chosen)
+
+    def _choose_packed(
+        self, observation: NDArray[np.float32], mask: NDArray[np.bool_], chosen: NDArray[np.int64]
+    ) -> int:
+        everyone, num_rows = np.arange(len(observation)), int(np.count_nonzero(mask))
+        job_features = self.network.layout.job_features
+        states = pack(observation.astype(np.float64), mask, everyone, job_features, num_rows)
+        logits = self._precise.packed_logits(states).float().numpy()
+        return best_packed(logits, states.row_action.numpy(), states.offsets.numpy(), chosen)
+
     def mean_kl(
         self,
         reference: Mapping[str, Tensor],
@@ -73,30 +98,17 @@ class GreedyPolicy:
         observation: NDArray[np.float32],
         mask: NDArray[np.bool_],
     ) -> float:
-        """Mean KL(reference, other) over states, for two parameter sets of this network's policy path.
-
-        Args:
-            reference: parameters by name, as `policy_parameters` gives them.
-            other: likewise.
-            observation: float32 (M, D).
-            mask: bool (M, A).
-        """
+        """Mean KL(reference, other) over states; see `kl_between`."""
         return kl_between(self.network, reference, other, observation, mask if self.mask_actions else None)
 
-    def _blocks(self, score: Score, observation: NDArray[np.float32]) -> Iterator[tuple[slice, Tensor]]:
-        return scored_blocks(score, observation, self.device)
+
+def _blocks(count: int) -> Iterator[slice]:
+    for first in range(0, count, _SCORED_STATES):
+        yield slice(first, min(first + _SCORED_STATES, count))
 
 
-def scored_blocks(
-    score: Score, observation: NDArray[np.float32], device: torch.device
-) -> Iterator[tuple[slice, Tensor]]:
-    """Scores of 64 states at a time; the rows of the last block beyond the states are padding."""
-    padded = np.zeros((SCORED_ROWS, observation.shape[1]), np.float32)
-    for first in range(0, len(observation), SCORED_ROWS):
-        block = slice(first, min(first + SCORED_ROWS, len(observation)))
-        padded[: block.stop - first] = observation[block]
-        padded[block.stop - first :] = 0.0
-        yield block, score(torch.from_numpy(padded).to(device))
+def _precise_states(observation: NDArray[np.float32], device: torch.device) -> Tensor:
+    return torch.from_numpy(observation).to(device).double()
 
 
 def load_weights(network: ActorCritic, weights: Mapping[str, Tensor]) -> None:
@@ -139,16 +151,16 @@ def kl_between(
     """
     device = next(network.parameters()).device
     total = 0.0
-
-    def both(states: Tensor) -> Tensor:
-        logits: list[Any] = [
-            functional_call(network.policy, dict(parameters), (states,)) for parameters in (reference, other)
-        ]
-        return torch.stack(logits)
-
-    for block, logits in scored_blocks(both, observation, device):
-        count = block.stop - block.start
+    for block in _blocks(len(observation)):
+        states = _precise_states(observation[block], device)
         legal = None if mask is None else torch.from_numpy(mask[block]).to(device)
-        first, second = (masked_log_softmax(scores[:count], legal) for scores in logits)
-        total += float(kl_divergence(first, second).double().sum())
+        first, second = (
+            masked_log_softmax(functional_call(network.policy, _doubled(parameters), (states,)), legal)
+            for parameters in (reference, other)
+        )
+        total += float(kl_divergence(first, second).sum())
     return total / len(observation)
+
+
+def _doubled(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.double() for name, tensor in parameters.items()}

@@ -55,7 +55,9 @@ class PPO:
         self._scaler = ReturnScaler(config.num_envs, enabled=config.scale_returns)
         self._evaluator = self._build_evaluator()
         self._update = PolicyUpdate(config, self.network, self._evaluator)
-        self._greedy = GreedyPolicy(self.network, self.device, mask_actions=config.mask_actions)
+        self._greedy = GreedyPolicy(
+            self.network, self.device, mask_actions=config.mask_actions, packed=config.kernel == "packed"
+        )
         self._stats: RolloutStats | None = None
 
     def _build_evaluator(self) -> PolicyEvaluator:

@@ -116,6 +116,37 @@ def _sample(weights: Floats, count: int, uniform: float, n: int, log_prob: Float
 
 
 @kernel
+def best_masked(logits: Floats, mask: Flags, action: Ints) -> int:
+    """The first of the largest legal logits of each row, into action (N,); returns as `sample_masked` does."""
+    for n in range(logits.shape[0]):
+        best, action[n] = -np.inf, -1
+        for a in range(logits.shape[1]):
+            if mask[n, a]:
+                if not math.isfinite(logits[n, a]):
+                    return n
+                if logits[n, a] > best:
+                    best, action[n] = logits[n, a], a
+        if action[n] < 0:
+            return n
+    return SERVED
+
+
+@kernel
+def best_packed(logits: Floats, row_action: Ints, offsets: Ints, action: Ints) -> int:
+    """`best_masked` on packed rows: logits (R,), row_action int64 (R,), offsets int64 (N + 1,)."""
+    for n in range(offsets.shape[0] - 1):
+        best, action[n] = -np.inf, -1
+        for r in range(offsets[n], offsets[n + 1]):
+            if not math.isfinite(logits[r]):
+                return n
+            if logits[r] > best:
+                best, action[n] = logits[r], row_action[r]
+        if action[n] < 0:
+            return n
+    return SERVED
+
+
+@kernel
 def count_legal(mask: Flags, counts: Ints) -> None:
     """Legal actions of each row of mask (N, A), into counts int64 (N,)."""
     for n in range(mask.shape[0]):
