@@ -47,7 +47,7 @@ test-all: lint types ## lint, types and every test
 	$(PYTEST)
 
 ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
 bench: $(INSTALLED) ## simulator steps per second
 	$(BIN)/python -m analysis.benchmarks.simulator
