@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def run_tags(config: Mapping[str, Any], provenance: Mapping[str, Any], folder: P
         "mlflow.note.content": (
             f"**{agent}** on **{env}**, seed {config.get('seed')}\n\n"
             f"    {command}\n\n"
-            f"Folder: `{where}`\n\nResume: `python -m sched_rl.train resume={where}`"
+            f"Folder: `{where}`\n\nResume: `python -m sched_rl.train resume={shlex.quote(str(where))}`"
         ),
         "mlflow.source.name": "sched_rl",
         "mlflow.source.type": "LOCAL",

@@ -190,14 +190,24 @@ def _store_lock(database: Path | None) -> Any:
 
 def _create_sqlite_store(database: Path) -> None:
     """Create the tables beside their final place, so that a kill leaves no half-made store to trip over."""
+    import sqlalchemy
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    def trust_the_system(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")  # else some hundred steps wait for the disk each
 
     unfinished = database.with_name(database.name + ".new")
     unfinished.unlink(missing_ok=True)
-    store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-        f"sqlite:///{unfinished}", (database.parent / "mlruns").as_uri()
-    )
-    store.engine.dispose()
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", trust_the_system)
+    try:
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{unfinished}", (database.parent / "mlruns").as_uri()
+        )
+        store.engine.dispose()
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", trust_the_system)
+    with open(unfinished, "rb") as file:
+        os.fsync(file.fileno())
     if not database.exists():  # `mlflow ui` creates stores without our lock
         os.replace(unfinished, database)
 

@@ -24,7 +24,7 @@ _ROWS_PER_FLUSH = 25
 _BATCHES_PER_FLUSH = 10
 #: A store that answers slowly gets at most a twentieth of the time.
 _PAUSE_FACTOR = 20.0
-_SLOW_REQUEST_S = 0.5
+_SLOW_REQUEST_S = 1.0
 _MAX_PAUSE_S = 300.0
 _BUSY_TOLERATED_S = 30.0
 

@@ -48,7 +48,7 @@ def collect_provenance(
     return {
         "run_uid": uuid.uuid4().hex,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
         "seed": seed,
         "threads": threads,
         "device": device,
