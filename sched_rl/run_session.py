@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sched_rl.config.convert import config_to_dict
+from sched_rl.config.overrides import argument
 from sched_rl.config.record import config_digest
 from sched_rl.config.schema import Config
+from sched_rl.errors import SchedRLError
 from sched_rl.evaluation.blocks import Split, make_blocks
 from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
@@ -23,6 +26,7 @@ from sched_rl.tracking.record import RunRecord
 
 #: Columns of metrics.csv after those of the public list: what else an update measures.
 EXTRA_METRICS = (
+    "best_eval_min_block_return",
     "reward_mean",
     "approx_kl_k1",
     "grad_norm_max",
@@ -130,7 +134,7 @@ class RunSession:
         self._record.end("KILLED", update)
         self._writer.finish("KILLED")
         print(f"stopped by {signal_name} after update {update}; everything is saved. To go on:")
-        print(f"  python -m sched_rl.train resume={self.folder}")
+        print(f"  python -m sched_rl.train {argument('resume', self.folder)}")
 
     def close_with_summary(self, evaluation: Evaluation, scheduler: Scheduler, *, steps: int) -> None:
         """End the run as finished: the val comparison, the report table where asked for, and where to look next.
@@ -151,7 +155,10 @@ class RunSession:
         self._record.end("FINISHED", self._update)
         self._writer.finish("FINISHED")
         print(f"\nrun folder: {self.folder}")
-        print(f"judge it:   python -m sched_rl.evaluate checkpoint={self.folder} eval.split=promote")
+        print(
+            f"judge it:   python -m sched_rl.evaluate {argument('checkpoint', self.folder)} eval.split=promote"
+        )
+        print(f"see it:     python -m sched_rl.reporting.curves {self.folder}")
         if config.tracking.kind == "mlflow":
             print("compare it: make ui")
 
@@ -180,8 +187,12 @@ class RunSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._record.event("error", self._update, message=str(error))
-            self._record.end("FAILED", self._update)
-            self._writer.finish("FAILED")
-        self._record.close()
+        try:
+            if error is not None:
+                # A second error here (a full disk, say) must not hide the first.
+                with suppress(OSError, SchedRLError):
+                    self._record.event("error", self._update, message=str(error))
+                    self._record.end("FAILED", self._update)
+                self._writer.finish("FAILED")
+        finally:
+            self._record.close()

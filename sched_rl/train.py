@@ -36,6 +36,7 @@ def run_training(command: Command, default_folder: Path | None = None) -> TrainR
     from sched_rl.run_folder import check_resumable, create_run_folder
 
     check_device(command.config)
+    check_tracking(command.config)
     given = command.options["resume"]
     resume = Path(given) if given is not None else None
     if resume is not None:
@@ -58,6 +59,18 @@ def check_device(config: Config) -> None:
 
     if not torch.cuda.is_available():
         raise ConfigError("device=cuda: this machine or this build of torch has no CUDA; write device=cpu")
+
+
+def check_tracking(config: Config) -> None:
+    """Refuse an address that no tracking store can have, before a folder is made for the run.
+
+    Raises:
+        TrackingError: naming `tracking.uri` and what is allowed.
+    """
+    if config.tracking.kind == "mlflow":
+        from sched_rl.tracking.mlflow_store import resolve_uri
+
+        resolve_uri(config.tracking.uri)
 
 
 def _start(arguments: Arguments, sources: ConfigSources) -> int:

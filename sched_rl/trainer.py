@@ -183,6 +183,7 @@ class _Training:
             self._best_policy = self._ppo.policy_parameters()
             self._store.save_best(self._update, self._best_state())
         columns = evaluation.columns()
+        columns["best_eval_min_block_return"] = self._best.min_block_return
         columns["kl_to_best"] = self._ppo.kl_from(self._best_policy, *self._probe)
         progress.evaluation(columns, is_best)
         return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -58,6 +59,12 @@ def quoted(text: str) -> str:
     key, _, value = text.partition("=")
     escaped = value.strip("\"'").replace('"', '\\"')
     return f"""'{key}="{escaped}"'"""
+
+
+def argument(key: str, value: object) -> str:
+    """`key=value` as a person can paste it into a shell, quoted where Hydra or the shell would misread it."""
+    text = f"{key}={value}"
+    return text if re.fullmatch(r"[\w./=+-]+", text) and text.count("=") == 1 else quoted(text)
 
 
 def _parse(parser: OverridesParser, text: str) -> Override:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,23 +174,6 @@ class RunRecord:
             write_atomically(self.folder / name, text.encode())
         except OSError as error:
             raise RunFolderError(f"{self.folder / name}: cannot be written ({error.strerror})") from error
-
-
-def new_run_folder(parent: Path = Path("runs")) -> Path:
-    """Make a folder that no other run has: the time and six random characters.
-
-    Raises:
-        RunFolderError: the parent cannot be written.
-    """
-    folder = parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(3)}"
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    except FileExistsError:
-        return new_run_folder(parent)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made ({error.strerror})") from error
-    return folder
 
 
 def lock_folder(folder: Path) -> filelock.BaseFileLock:

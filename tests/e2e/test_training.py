@@ -30,11 +30,44 @@ TINY = [
 ]
 UNTRACKED = [*TINY, "tracking=none"]
 
-PUBLIC_COLUMNS = """update timesteps mean_ep_return mean_ep_length num_episodes eval_mean_return eval_min_block_return
-eval_max_block_return eval_block0_return invalid_frac noop_frac noop_feasible_frac eval_invalid_frac eval_noop_frac
-eval_noop_feasible_frac lr ent_coef approx_kl approx_kl_last approx_kl_mean approx_kl_max early_stop early_stop_epoch
-loss pg_loss v_loss entropy entropy_frac legal_actions_mean clipfrac v_clipfrac explained_variance grad_norm
-grad_clip_frac entropy_clamp_frac kl_to_best""".split()
+PUBLIC_COLUMNS = [
+    "update",
+    "timesteps",
+    "mean_ep_return",
+    "mean_ep_length",
+    "num_episodes",
+    "eval_mean_return",
+    "eval_min_block_return",
+    "eval_max_block_return",
+    "eval_block0_return",
+    "invalid_frac",
+    "noop_frac",
+    "noop_feasible_frac",
+    "eval_invalid_frac",
+    "eval_noop_frac",
+    "eval_noop_feasible_frac",
+    "lr",
+    "ent_coef",
+    "approx_kl",
+    "approx_kl_last",
+    "approx_kl_mean",
+    "approx_kl_max",
+    "early_stop",
+    "early_stop_epoch",
+    "loss",
+    "pg_loss",
+    "v_loss",
+    "entropy",
+    "entropy_frac",
+    "legal_actions_mean",
+    "clipfrac",
+    "v_clipfrac",
+    "explained_variance",
+    "grad_norm",
+    "grad_clip_frac",
+    "entropy_clamp_frac",
+    "kl_to_best",
+]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("sched_rl", "sweeps", "analysis", "conf", "tests")
-FILES = ("pyproject.toml", "LICENSE", ".gitignore")
+FILES = ("pyproject.toml", "LICENSE", "README.md", ".gitignore")
 LITTER = (".venv/lib/left.py", "runs/a/config.yaml", "sched_rl/__pycache__/kernel-1.py311.nbi", "mlflow.db")
 
 

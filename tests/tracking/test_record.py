@@ -26,7 +26,7 @@ from sched_rl.tracking.reading import (
     read_metrics,
     read_provenance,
 )
-from sched_rl.tracking.record import RunRecord, new_run_folder
+from sched_rl.tracking.record import RunRecord
 from sched_rl.tracking.tables import AppendOnlyFile
 
 from .conftest import BASELINES, CONFIG, append
@@ -354,12 +354,6 @@ def test_how_a_run_ended(start, columns):
         assert final_status(record.folder) == "KILLED"
         resumed.end("FAILED", 1)
     assert final_status(record.folder) == "FAILED"
-
-
-def test_new_run_folders_never_collide_and_need_no_quoting(tmp_path):
-    folders = {new_run_folder(tmp_path / "runs") for _ in range(50)}
-    assert len(folders) == 50
-    assert not any(character in folder.name for folder in folders for character in "=,() ")
 
 
 def test_the_csv_module_reads_the_same(start):
