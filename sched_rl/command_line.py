@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Exit code after Ctrl-C before a run could take the signal itself (128 + SIGINT).
 EXIT_INTERRUPTED = 130
+#: Exit code when the reader of the output went away (128 + SIGPIPE).
+EXIT_PIPE_CLOSED = 141
 
 _OPTIONS = ("--help", "--multirun", "--cfg", "--config-dir")
 
@@ -98,7 +101,7 @@ def run_command(
         if arguments.wants_help:
             from sched_rl.command_help import help_text
 
-            print(help_text(primary, arguments.overrides, sources))
+            print(help_text(primary, arguments.overrides, sources), flush=True)
             return 0
         if arguments.wants_config:
             from sched_rl.config.load import load_command
@@ -112,6 +115,10 @@ def run_command(
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; what Python still holds back must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE_CLOSED
 
 
 def report(error: SchedRLError) -> None:

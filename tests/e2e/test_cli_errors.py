@@ -63,3 +63,15 @@ def run(command, folder):
         text=True,
         check=False,
     )
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`python -m sched_rl.train --help | head -1`"""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sched_rl.train", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+    assert process.returncode == 141
