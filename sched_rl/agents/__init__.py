@@ -32,9 +32,11 @@ def build_ppo(
     Raises:
         ConfigError: when the device is not there.
     """
+    from sched_rl.agents.memory import keep_freed_memory
     from sched_rl.agents.ppo import PPO
 
     _find_device(device)
+    keep_freed_memory()
     return PPO(config, layout, seed, device, num_updates)
 
 

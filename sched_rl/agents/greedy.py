@@ -21,6 +21,7 @@ from sched_rl.agents.distributions import kl_divergence, masked_log_softmax
 from sched_rl.agents.evaluators import raise_all_masked, raise_unservable
 from sched_rl.agents.kernels.categorical import SERVED, best_masked, best_packed
 from sched_rl.agents.networks import ActorCritic
+from sched_rl.agents.networks.base import packed_logits
 from sched_rl.agents.packed import pack
 from sched_rl.errors import CheckpointError
 
@@ -86,9 +87,8 @@ class GreedyPolicy:
         self, observation: NDArray[np.float32], mask: NDArray[np.bool_], chosen: NDArray[np.int64]
     ) -> int:
         everyone, num_rows = np.arange(len(observation)), int(np.count_nonzero(mask))
-        job_features = self.network.layout.job_features
-        states = pack(observation.astype(np.float64), mask, everyone, job_features, num_rows)
-        logits = self._precise.packed_logits(states).float().numpy()
+        states = pack(observation.astype(np.float64), mask, everyone, self.network.layout, num_rows)
+        logits = packed_logits(self._precise, states).float().numpy()
         return best_packed(logits, states.row_action.numpy(), states.offsets.numpy(), chosen)
 
     def mean_kl(

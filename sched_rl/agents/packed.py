@@ -18,6 +18,7 @@ from sched_rl.agents.networks import ActorCritic
 from sched_rl.agents.networks.base import PackedStates
 from sched_rl.agents.networks.packed_ops import segment_categorical
 from sched_rl.agents.rollout import RolloutBuffer
+from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import SimulationError
 
 
@@ -43,8 +44,8 @@ class PackedEvaluator:
     ) -> None:
         """Draw an action a row; see `PolicyEvaluator`."""
         everyone = np.arange(len(observation))
-        states = pack(observation, mask, everyone, self.network.layout.job_features, int(mask.sum()))
-        logits = self.network.policy.packed_logits(states.to(self.device)).float().cpu().numpy()
+        states = pack(observation, mask, everyone, self.network.layout, int(np.count_nonzero(mask)))
+        logits = self.network.packed_logits(states.to(self.device)).float().cpu().numpy()
         row = sample_packed(
             logits, states.row_action.numpy(), states.offsets.numpy(), uniform, action, log_prob, entropy
         )
@@ -66,7 +67,7 @@ class PackedEvaluator:
         """Recorded actions of some samples under the current network."""
         index = samples.cpu().numpy()
         num_rows = int(self._num_rows[index].sum())
-        states = pack(self._observation, self._mask, index, self.network.layout.job_features, num_rows)
+        states = pack(self._observation, self._mask, index, self.network.layout, num_rows)
         chosen = np.empty(len(index), np.int64)
         row = find_rows(
             states.row_action.numpy(), states.offsets.numpy(), self._buffer.flat("action")[index], chosen
@@ -76,13 +77,17 @@ class PackedEvaluator:
                 f"sample {index[row]} of the rollout took an action that its recorded mask forbids"
             )
         states = states.to(self.device)
-        logits = self.network.policy.packed_logits(states)
+        logits, values = self.network.packed_logits_and_values(states)
         log_prob, entropy = segment_categorical(logits, states, torch.from_numpy(chosen).to(self.device))
-        return Evaluation(log_prob, entropy, self.network.values(states.observation))
+        return Evaluation(log_prob, entropy, values)
 
 
 def pack(
-    observation: Floats, mask: NDArray[np.bool_], index: NDArray[np.int64], job_features: int, num_rows: int
+    observation: Floats,
+    mask: NDArray[np.bool_],
+    index: NDArray[np.int64],
+    layout: ObservationLayout,
+    num_rows: int,
 ) -> PackedStates:
     """The legal rows of some states.
 
@@ -90,15 +95,19 @@ def pack(
         observation: (M, D).
         mask: bool (M, A).
         index: int64 (B,), which states, in this order.
-        job_features: J.
+        layout: of the observations.
         num_rows: legal actions in all of them.
     """
-    rows = np.empty((num_rows, job_features + 1), observation.dtype)
+    rows = np.empty((num_rows, layout.job_features + 1), observation.dtype)
     row_state, row_action = np.empty(num_rows, np.int64), np.empty(num_rows, np.int64)
     offsets = np.empty(len(index) + 1, np.int64)
-    write_legal_rows(observation, mask, index, job_features, rows, row_state, row_action, offsets)
+    write_legal_rows(observation, mask, index, layout.job_features, rows, row_state, row_action, offsets)
+    source, states = torch.from_numpy(observation), torch.from_numpy(index)
+    shared = source[:, layout.window * layout.job_features :]
     return PackedStates(
-        torch.from_numpy(observation)[torch.from_numpy(index)],
+        source,
+        states,
+        shared.index_select(0, states),
         torch.from_numpy(rows),
         torch.from_numpy(row_state),
         torch.from_numpy(row_action),

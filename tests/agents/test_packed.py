@@ -53,14 +53,15 @@ def losses(kind, layout, dtype, seed, networks, make_config, draw_states):
         entropy(log_probs),
         dense.values(states),
     )
-    packed = pack(observation, mask, np.arange(300), layout.job_features, int(mask.sum()))
+    packed = pack(observation, mask, np.arange(300), layout, int(mask.sum()))
     chosen = torch.from_numpy(
         np.array(
             [np.flatnonzero(packed.row_action[a:b] == c)[0] + int(a) for a, b, c in _segments(packed, action)]
         )
     )
-    log_prob, entropies = segment_categorical(fused.policy.packed_logits(packed), packed, chosen)
-    terms = ppo_loss(config, 0.1, samples, log_prob, entropies, fused.values(packed.observation))
+    logits, values = fused.packed_logits_and_values(packed)
+    log_prob, entropies = segment_categorical(logits, packed, chosen)
+    terms = ppo_loss(config, 0.1, samples, log_prob, entropies, values)
     return (
         (reference.loss.detach(), flat_gradient(reference.loss, dense)),
         (terms.loss.detach(), flat_gradient(terms.loss, fused)),
@@ -86,7 +87,7 @@ def test_loss_and_whole_gradient_agree(kind, encoding, dtype, tolerance, network
 def test_scatter_form_of_the_segment_softmax_agrees(draw_states, rich_layout):
     """The form that devices without compiled passes use, and its gradient."""
     observation, mask = draw_states(rich_layout, 50, np.random.default_rng(0))
-    packed = pack(observation, mask, np.arange(50), rich_layout.job_features, int(mask.sum()))
+    packed = pack(observation, mask, np.arange(50), rich_layout, int(mask.sum()))
     logits = torch.randn(int(mask.sum()), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(2, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     results = []
@@ -114,4 +115,4 @@ def test_first_updates_of_a_run_agree(kind, make_config, rich_layout, random_env
     for (actions, dense), (packed_actions, packed) in zip(*runs, strict=True):
         np.testing.assert_array_equal(packed_actions, actions)
         for name, value in dense.items():
-            assert packed[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+            assert packed[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name

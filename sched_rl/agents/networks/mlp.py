@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath
+from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath, ValuePath
 from sched_rl.agents.networks.layers import NOOP_INITIAL_BIAS, POLICY_GAIN, VALUE_GAIN, linear, relu_stack
 from sched_rl.config.schema import MlpConfig
 from sched_rl.envs.layout import ObservationLayout
@@ -16,6 +16,7 @@ class MlpPolicy(PolicyPath):
 
     def __init__(self, config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> None:
         super().__init__()
+        self.pool = None
         self.body = relu_stack(layout.size, config.hidden_sizes, generator)
         width = config.hidden_sizes[-1] if config.hidden_sizes else layout.size
         self.head = linear(width, layout.num_actions, generator, POLICY_GAIN)
@@ -27,16 +28,17 @@ class MlpPolicy(PolicyPath):
         logits: Tensor = self.head(self.body(observation))
         return logits
 
-    def packed_logits(self, states: PackedStates) -> Tensor:
+    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
         """Logits (R,) of the legal rows."""
         return self(states.observation)[states.row_state, states.row_action]  # type: ignore[no-any-return]
 
 
-class MlpValue(nn.Module):
+class MlpValue(ValuePath):
     """Flat observation to one value."""
 
     def __init__(self, config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> None:
         super().__init__()
+        self.pool = None
         self.body = relu_stack(layout.size, config.hidden_sizes, generator)
         width = config.hidden_sizes[-1] if config.hidden_sizes else layout.size
         self.head = linear(width, 1, generator, VALUE_GAIN)
@@ -45,6 +47,10 @@ class MlpValue(nn.Module):
         """Values (B,)."""
         values: Tensor = self.head(self.body(observation)).squeeze(-1)
         return values
+
+    def packed_values(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+        """Values (B,)."""
+        return self(states.observation)  # type: ignore[no-any-return]
 
 
 def build_mlp(config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> ActorCritic:

@@ -18,50 +18,53 @@ if TYPE_CHECKING:
     from sched_rl.agents.networks.base import PackedStates
 
 
-#: States pooled at a time: with 50 jobs and 32 features their matrices take half of a 1 MiB second-level cache.
+#: States pooled at a time, so that what lies between two matrix products stays in the second-level cache.
 _POOL_CHUNK = 64
 
 
 class _PoolJobs(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
+    def forward(
+        ctx: Any, observation: Tensor, index: Tensor, weight: Tensor, bias: Tensor, window: int
+    ) -> Tensor:
         table = torch.cat((weight.detach().t(), bias.detach().unsqueeze(0)))  # (J + 1, U)
-        out = observation.new_empty(len(observation), 2 * len(bias))
-        argmax = np.empty((len(observation), len(bias)), np.int32)
-        for chunk, counts, _, features in _pool_chunks(observation, table, window):
+        out = table.new_empty(len(index), 2 * len(bias))
+        argmax = np.empty((len(index), len(bias)), np.int32)
+        for chunk, counts, _, features in _pool_chunks(observation, index, table, window):
             reduce_features(features.numpy(), window, counts, out[chunk].numpy(), argmax[chunk])
-        ctx.save_for_backward(observation, table)
+        ctx.save_for_backward(observation, index, table)
         ctx.window, ctx.argmax = window, argmax
         return out
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor, None]:
-        observation, table = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor, None]:
+        observation, index, table = ctx.saved_tensors
         gradient, argmax = gradients[0].contiguous().numpy(), ctx.argmax
         of_table = torch.zeros_like(table)
         of_features = table.new_empty(_POOL_CHUNK * ctx.window, table.shape[1])
         # The features are computed again: reading them back from memory would take as long.
-        for chunk, counts, rows, features in _pool_chunks(observation, table, ctx.window):
+        for chunk, counts, rows, features in _pool_chunks(observation, index, table, ctx.window):
             target = of_features[: len(rows)]
             expand_gradient(
                 features.numpy(), ctx.window, counts, argmax[chunk], gradient[chunk], target.numpy()
             )
             of_table.addmm_(rows.t(), target)
-        return None, of_table[:-1].t(), of_table[-1], None
+        return None, None, of_table[:-1].t(), of_table[-1], None
 
 
 def _pool_chunks(
-    observation: Tensor, table: Tensor, window: int
+    observation: Tensor, index: Tensor, table: Tensor, window: int
 ) -> Iterator[tuple[slice, NDArray[np.int32], Tensor, Tensor]]:
     """(states, jobs present, job rows with a 1 behind, their features before the relu), some states at a time."""
     rows = table.new_empty(_POOL_CHUNK * window, len(table))
     features = table.new_empty(_POOL_CHUNK * window, table.shape[1])
     counts = np.empty(_POOL_CHUNK, np.int32)
-    for first in range(0, len(observation), _POOL_CHUNK):
-        chunk = slice(first, min(first + _POOL_CHUNK, len(observation)))
+    source, states = observation.numpy(), index.numpy()
+    for first in range(0, len(states), _POOL_CHUNK):
+        chunk = slice(first, min(first + _POOL_CHUNK, len(states)))
         size = chunk.stop - first
         used, filled = rows[: size * window], features[: size * window]
-        write_present_jobs(observation[chunk].numpy(), window, used.numpy(), counts[:size])
+        write_present_jobs(source, states[chunk], window, used.numpy(), counts[:size])
         torch.mm(used, table, out=filled)
         yield chunk, counts[:size], used, filled
 
@@ -119,14 +122,20 @@ class _SegmentCategorical(torch.autograd.Function):
         return of_logits, None, None
 
 
-def pool_jobs(observation: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
+def pool_jobs(observation: Tensor, index: Tensor, weight: Tensor, bias: Tensor, window: int) -> Tensor:
     """Mean and maximum (B, 2 U) over the present jobs of relu(linear(job)), on the CPU.
 
-    Torch's own operations would take (B, K, U) through main memory several times; this goes by cache-sized chunks.
+    Torch's own operations would take (B, K, U) through main memory several times; this goes by chunks that fit
+    the cache. Gradients flow to weight (U, J) and bias (U,), not to the observations.
 
-    Gradients flow to weight (U, J) and bias (U,), not to the observation (B, D).
+    Args:
+        observation: (M, D), contiguous.
+        index: int64 (B,), which of the M states.
+        weight: (U, J).
+        bias: (U,).
+        window: K.
     """
-    pooled: Tensor = _PoolJobs.apply(observation, weight, bias, window)  # type: ignore[no-untyped-call]
+    pooled: Tensor = _PoolJobs.apply(observation, index, weight, bias, window)  # type: ignore[no-untyped-call]
     return pooled
 
 
@@ -153,7 +162,10 @@ def segment_categorical(logits: Tensor, states: PackedStates, chosen: Tensor) ->
 def segment_categorical_by_scatter(
     logits: Tensor, states: PackedStates, chosen: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`segment_categorical` of torch operations, for devices without the compiled pass."""
+    """`segment_categorical` of torch operations, for devices without the compiled pass.
+
+    CUDA adds in no fixed order, so two runs there agree up to rounding only.
+    """
     top = logits.new_full((len(states.offsets) - 1,), -torch.inf)
     top = top.scatter_reduce(0, states.row_state, logits.detach(), "amax")
     shifted = logits - top[states.row_state]

@@ -1,4 +1,4 @@
-"""Pooled summaries of the jobs in the window, and the value path built on them."""
+"""Pooled summaries of the jobs in the window."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sched_rl.agents.networks.layers import VALUE_GAIN, linear, relu_stack, split_observation
+from sched_rl.agents.networks.layers import linear, split_observation
 from sched_rl.agents.networks.packed_ops import pool_jobs
 from sched_rl.envs.layout import ObservationLayout
 
@@ -29,7 +29,10 @@ class JobPool(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         """Pooled features (B, 2 * pool_size) of observations (B, D): means, then maxima; 0 without jobs."""
         if self.fused and observation.device.type == "cpu":
-            return pool_jobs(observation, self.layer.weight, self.layer.bias, self.layout.window)
+            everyone = torch.arange(len(observation))
+            return pool_jobs(
+                observation.contiguous(), everyone, self.layer.weight, self.layer.bias, self.layout.window
+            )
         jobs = split_observation(observation, self.layout).jobs
         present = (jobs[..., 0] > 0).to(jobs.dtype)
         features = torch.relu(self.layer(jobs)) * present.unsqueeze(-1)
@@ -37,28 +40,14 @@ class JobPool(nn.Module):
         return torch.cat((mean, features.amax(1)), 1)
 
 
-class PooledValue(nn.Module):
-    """Its own pool of the jobs, beside profile and context, through a stack to one value."""
-
-    def __init__(
-        self,
-        layout: ObservationLayout,
-        pool_size: int,
-        hidden_sizes: Sequence[int],
-        generator: torch.Generator,
-        *,
-        fused: bool,
-    ) -> None:
-        super().__init__()
-        self.layout = layout
-        self.pool = JobPool(layout, pool_size, generator, fused=fused)
-        width = 2 * pool_size + layout.profile_features + layout.context_features
-        self.body = relu_stack(width, hidden_sizes, generator)
-        self.head = linear(hidden_sizes[-1] if hidden_sizes else width, 1, generator, VALUE_GAIN)
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Values (B,)."""
-        shared = split_observation(observation, self.layout).shared
-        features = torch.cat((self.pool(observation), shared), 1)
-        values: Tensor = self.head(self.body(features)).squeeze(-1)
-        return values
+def pool_together(pools: Sequence[JobPool], source: Tensor, index: Tensor) -> list[Tensor]:
+    """What each pool makes of states index (B,) among source (M, D), in one pass over the jobs on the CPU."""
+    if source.device.type != "cpu":
+        observation = source.index_select(0, index)
+        return [pool(observation) for pool in pools]
+    weight = torch.cat([pool.layer.weight for pool in pools])
+    bias = torch.cat([pool.layer.bias for pool in pools])
+    means, maxima = pool_jobs(source, index, weight, bias, pools[0].layout.window).chunk(2, 1)
+    sizes = [len(pool.layer.bias) for pool in pools]
+    pairs = zip(means.split(sizes, 1), maxima.split(sizes, 1), strict=True)
+    return [torch.cat(pair, 1) for pair in pairs]

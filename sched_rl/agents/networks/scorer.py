@@ -21,7 +21,8 @@ from sched_rl.agents.networks.layers import (
     split_observation,
 )
 from sched_rl.agents.networks.packed_ops import add_state_terms
-from sched_rl.agents.networks.pooling import JobPool, PooledValue
+from sched_rl.agents.networks.pooled_value import PooledValue
+from sched_rl.agents.networks.pooling import JobPool
 from sched_rl.config.schema import ScorerConfig
 from sched_rl.envs.layout import ObservationLayout
 
@@ -33,6 +34,8 @@ class ScorerPolicy(PolicyPath):
     context's is computed once a state. The no-op's row has zeros for a job and 1 in the is-no-op column; a
     bias of its own, which starts below 0, keeps the initial greedy policy from waiting while a job fits.
     """
+
+    pool: JobPool
 
     def __init__(
         self, config: ScorerConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
@@ -50,10 +53,9 @@ class ScorerPolicy(PolicyPath):
         self.head = linear(config.hidden_sizes[-1], 1, generator, POLICY_GAIN)
         self.noop_bias = nn.Parameter(torch.tensor(NOOP_INITIAL_BIAS))
 
-    def _state_terms(self, observation: Tensor) -> Tensor:
+    def _state_terms(self, pooled: Tensor, shared: Tensor) -> Tensor:
         """The context's part of the first layer, (B, first hidden size)."""
-        shared = split_observation(observation, self.layout).shared
-        context = torch.relu(self.context(torch.cat((self.pool(observation), shared), 1)))
+        context = torch.relu(self.context(torch.cat((pooled, shared), 1)))
         return F.linear(context, self.entry_weight[:, self.layout.job_features + 1 :], self.entry_bias)
 
     def _score(self, hidden: Tensor) -> Tensor:
@@ -62,17 +64,19 @@ class ScorerPolicy(PolicyPath):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Logits (B, K + 1), unmasked."""
-        jobs = split_observation(observation, self.layout).jobs
-        rows = F.linear(jobs, self.entry_weight[:, : self.layout.job_features])
-        noop = self.entry_weight[:, self.layout.job_features].expand(len(jobs), 1, -1)
-        hidden = torch.relu(torch.cat((noop, rows), 1) + self._state_terms(observation).unsqueeze(1))
+        parts = split_observation(observation, self.layout)
+        terms = self._state_terms(self.pool(observation), parts.shared)
+        rows = F.linear(parts.jobs, self.entry_weight[:, : self.layout.job_features])
+        noop = self.entry_weight[:, self.layout.job_features].expand(len(rows), 1, -1)
+        hidden = torch.relu(torch.cat((noop, rows), 1) + terms.unsqueeze(1))
         scores = self._score(hidden)
         return torch.cat((scores[:, :1] + self.noop_bias, scores[:, 1:]), 1)
 
-    def packed_logits(self, states: PackedStates) -> Tensor:
-        """Logits (R,) of the legal rows."""
+    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+        """Logits (R,) of the legal rows, given the pooled jobs."""
+        terms = self._state_terms(self.pool(states.observation) if pooled is None else pooled, states.shared)
         rows = F.linear(states.rows, self.entry_weight[:, : self.layout.job_features + 1])
-        hidden = torch.relu(add_state_terms(rows, self._state_terms(states.observation), states))
+        hidden = torch.relu(add_state_terms(rows, terms, states))
         return self._score(hidden) + self.noop_bias * states.rows[:, -1]
 
 
