@@ -11,12 +11,14 @@ from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.envs.playbook_observation import observe_playbook
 from sched_rl.envs.rich_observation import observe_rich
+from sched_rl.errors import SimulationError
 from sched_rl.simulator.dynamics import begin_episode, step_clusters
+from sched_rl.simulator.loading import load_workload
 from sched_rl.simulator.state import (
     LOOKAHEAD_MODES,
     allocate,
     copy_state,
-    load_workload,
+    restore_array,
     restore_state,
     rules_of,
 )
@@ -47,8 +49,8 @@ class ClusterBatch:
         self.layout: ObservationLayout = observation_layout(env, encoding)
         self.capacity = np.array([env.num_gpus], np.int32)
         track_gpus = track_gpus or (encoding == "playbook" and env.lookahead == LOOKAHEAD_MODES[1])
-        self._rules = rules_of(env, track_gpus=track_gpus)
         self.state = allocate(num_clusters, env.jobs_per_episode, self.capacity, track_gpus=track_gpus)
+        self._arrays, self._rules = tuple(self.state), tuple(rules_of(env, track_gpus=track_gpus))
         self.observation = np.zeros((num_clusters, self.layout.size), np.float32)
         self.action_mask = np.zeros((num_clusters, self.layout.num_actions), np.bool_)
         self.action_mask[:, 0] = True
@@ -69,9 +71,8 @@ class ClusterBatch:
         Raises:
             WorkloadError: when a job could never run on this cluster.
         """
-        workload.check(self.capacity)
         load_workload(self.state, cluster, workload, env, self.capacity)
-        begin_episode(self.state, self._rules, cluster, self.action_mask)
+        begin_episode(self._arrays, self._rules, cluster, self.action_mask)
         self._observe(cluster, cluster + 1)
 
     def step(
@@ -79,27 +80,37 @@ class ClusterBatch:
         actions: NDArray[np.int64],
         observation: NDArray[np.float32] | None = None,
         action_mask: NDArray[np.bool_] | None = None,
-    ) -> None:
+    ) -> int:
         """Step every cluster that is not finished.
 
         Args:
             actions: int64 (N,); see `simulator.dynamics.step_clusters`.
             observation: C-contiguous float32 (N, layout.size) to write the next observation to from now on.
             action_mask: C-contiguous bool (N, K + 1), likewise; all rows of clusters must be live then.
+
+        Returns:
+            How many clusters this step finished.
+
+        Raises:
+            SimulationError: when an array has another shape or type.
         """
+        _check("actions", actions, np.int64, (self.num_clusters,))
         if observation is not None:
+            _check("observation", observation, np.float32, self.observation.shape)
             self.observation = observation
         if action_mask is not None:
+            _check("action_mask", action_mask, np.bool_, self.action_mask.shape)
             self.action_mask = action_mask
-        step_clusters(self.state, self._rules, actions, self.action_mask)
+        num_finished = step_clusters(self._arrays, self._rules, actions, self.action_mask)
         self._observe(0, self.num_clusters)
+        return num_finished
 
     def _observe(self, first: int, last: int) -> None:
         if self.layout.encoding == "playbook":
-            observe_playbook(self.state, self._rules, self.capacity, first, last, self.observation)
+            observe_playbook(self._arrays, self._rules, self.capacity, first, last, self.observation)
         else:
             points = self.layout.profile_features
-            observe_rich(self.state, self._rules, self.capacity, points, first, last, self.observation)
+            observe_rich(self._arrays, self._rules, self.capacity, points, first, last, self.observation)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that changes, copied."""
@@ -112,5 +123,15 @@ class ClusterBatch:
     def restore(self, saved: dict[str, Any]) -> None:
         """Continue from a snapshot of a batch of the same shape."""
         restore_state(self.state, saved["clusters"])
-        self.observation[...] = saved["observation"]
-        self.action_mask[...] = saved["action_mask"]
+        restore_array(self.observation, "observation", saved)
+        restore_array(self.action_mask, "action_mask", saved)
+
+
+def _check(name: str, array: NDArray[Any], dtype: type, shape: tuple[int, ...]) -> None:
+    """Refuse what the kernels would compile anew for, or would write past the end of."""
+    flags = array.flags
+    if array.dtype != dtype or array.shape != shape or not (flags.c_contiguous and flags.writeable):
+        layout = "" if flags.c_contiguous and flags.writeable else ", not C-contiguous or read-only"
+        raise SimulationError(
+            f"{name} is {array.dtype} {array.shape}{layout}: must be {np.dtype(dtype)} {shape}, C-contiguous, writable"
+        )

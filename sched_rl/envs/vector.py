@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.layout import ObservationLayout
+from sched_rl.errors import SimulationError
 from sched_rl.seeding import (
     TRAINING_SEED_HIGH,
     TRAINING_SEED_LOW,
@@ -19,6 +20,7 @@ from sched_rl.seeding import (
     load_generator_state,
     stream,
 )
+from sched_rl.simulator.state import restore_array
 from sched_rl.workloads.source import WorkloadSource
 
 
@@ -44,13 +46,9 @@ class VectorClusterEnv:
     An episode that ends is followed at once by the next: `observation` and `action_mask` are then the first of the
     new episode, and `final_observation` holds the last of the old one (rows where `terminated | truncated`).
 
+    Every array is written in place by the next step: copy what is to be kept.
+
     Attributes:
-        reward: float64 (N,), of the last step.
-        dt_s: float64 (N,), simulated seconds that the last step took.
-        terminated: bool (N,), every job of the episode is complete.
-        truncated: bool (N,), cut off at the horizon or the step limit; never together with terminated.
-        invalid_action: bool (N,), the action was illegal and acted as a no-op.
-        noop_feasible: bool (N,), the effective action was a no-op although some job fitted.
         final_observation: float32 (N, layout.size).
         finished: episodes that ended in the last step, in the order of the clusters.
     """
@@ -77,13 +75,8 @@ class VectorClusterEnv:
         self._source = WorkloadSource(env, families or {})
         self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
         self._episode_seeds = np.zeros(num_envs, np.int64)
+        self._is_reset = False
         self.num_envs = num_envs
-        self.reward = np.zeros(num_envs, np.float64)
-        self.dt_s = np.zeros(num_envs, np.float64)
-        self.terminated = np.zeros(num_envs, np.bool_)
-        self.truncated = np.zeros(num_envs, np.bool_)
-        self.invalid_action = np.zeros(num_envs, np.bool_)
-        self.noop_feasible = np.zeros(num_envs, np.bool_)
         self.final_observation = np.zeros((num_envs, self.layout.size), np.float32)
         self.finished: list[FinishedEpisode] = []
 
@@ -102,18 +95,58 @@ class VectorClusterEnv:
         """bool (N, K + 1): the legal actions of `observation`."""
         return self._batch.action_mask
 
+    @property
+    def reward(self) -> NDArray[np.float64]:
+        """float64 (N,): of the last step."""
+        return self._last_step("reward")
+
+    @property
+    def dt_s(self) -> NDArray[np.float64]:
+        """float64 (N,): simulated seconds that the last step took."""
+        return self._last_step("dt_s")
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """bool (N,): the last step completed every job of its episode."""
+        return self._last_step("terminated")
+
+    @property
+    def truncated(self) -> NDArray[np.bool_]:
+        """bool (N,): the last step reached the horizon or the step limit; never together with terminated."""
+        return self._last_step("truncated")
+
+    @property
+    def invalid_action(self) -> NDArray[np.bool_]:
+        """bool (N,): the last action was illegal and acted as a no-op."""
+        return self._last_step("invalid_action")
+
+    @property
+    def noop_feasible(self) -> NDArray[np.bool_]:
+        """bool (N,): the last step's effective action was a no-op although some job fitted."""
+        return self._last_step("noop_feasible")
+
+    def _last_step(self, name: str) -> NDArray[Any]:
+        # The simulator's records themselves: copying all six would take longer than stepping a small batch.
+        column: NDArray[Any] = self._batch.state.clusters[name]
+        return column
+
     def reset(self, seeds: Mapping[int, int] | None = None) -> None:
         """Begin a new episode on every cluster.
 
         Args:
-            seeds: workload seeds of some clusters, by index; the others draw from their streams.
+            seeds: workload seeds of some clusters, by index. Such a cluster goes on from there as a fresh
+                environment of that seed would; the others draw from their streams.
         """
         for index in range(self.num_envs):
-            self._begin(index, None if seeds is None else seeds.get(index))
-        for outcome in (self.reward, self.dt_s, self.terminated, self.truncated):
-            outcome[:] = 0
-        self.invalid_action[:] = self.noop_feasible[:] = False
+            seed = None if seeds is None else seeds.get(index)
+            if seed is not None:
+                self._seed_streams[index] = stream(seed, "workload")
+            self._begin(index, seed)
+        clusters = self._batch.state.clusters
+        for name in ("reward", "dt_s", "terminated", "truncated", "invalid_action", "noop_feasible"):
+            clusters[name] = 0
         self.finished = []
+        self._is_reset = True
 
     def step(
         self,
@@ -128,14 +161,18 @@ class VectorClusterEnv:
             observation: C-contiguous float32 (N, layout.size), a slot of a rollout buffer: written and used from
                 now on, without a copy.
             action_mask: C-contiguous bool (N, K + 1), likewise.
+
+        Raises:
+            SimulationError: before the first reset, or when an array has another shape or type.
         """
-        self._batch.step(actions, observation, action_mask)
-        clusters = self._batch.state.clusters
-        for name in ("reward", "dt_s", "terminated", "truncated", "invalid_action", "noop_feasible"):
-            getattr(self, name)[:] = clusters[name]
+        if not self._is_reset:
+            raise SimulationError(
+                "step before the first reset: call reset() once, episodes then follow by themselves"
+            )
+        num_finished = self._batch.step(actions, observation, action_mask)
         self.finished = []
-        if clusters["finished"].any():
-            for index in np.flatnonzero(clusters["finished"]).tolist():
+        if num_finished:
+            for index in np.flatnonzero(self._batch.state.clusters["finished"]).tolist():
                 self.finished.append(self._finished_episode(index))
                 self.final_observation[index] = self.observation[index]
                 self._begin(index, None)
@@ -167,11 +204,14 @@ class VectorClusterEnv:
             "batch": self._batch.snapshot(),
             "episode_seeds": self._episode_seeds.copy(),
             "seed_streams": [generator_state(generator) for generator in self._seed_streams],
+            "is_reset": self._is_reset,
         }
 
     def load_state(self, saved: dict[str, Any]) -> None:
         """Continue where `state` was taken, to the bit."""
         self._batch.restore(saved["batch"])
-        self._episode_seeds[:] = saved["episode_seeds"]
+        restore_array(self._episode_seeds, "episode_seeds", saved)
         for generator, value in zip(self._seed_streams, saved["seed_streams"], strict=True):
             load_generator_state(generator, value)
+        self.finished = []
+        self._is_reset = bool(saved["is_reset"])

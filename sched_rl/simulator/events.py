@@ -1,57 +1,67 @@
 """The event heap: Python's `heapq`, compiled, compared by (time, kind) alone.
 
 Arrivals come before completions at equal times. Among equal events the order follows from the heap's own state, as
-it does in the reference: so the sifting is heapq's to the letter (CPython's heapq.py).
+it does in the reference: so the sifting is heapq's to the letter (CPython's heapq.py). Places are unsigned, which
+spares every access the test for a negative index.
 """
 
 from __future__ import annotations
 
-from sched_rl.kernels import kernel
+import numpy as np
+
+from sched_rl.kernels import subkernel
 from sched_rl.simulator.state import Records
 
+_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
-@kernel
-def push_event(heap: Records, size: int, num_jobs: int, time_s: float, code: int) -> None:
+
+@subkernel
+def event_key(time_s: float, completion: bool) -> np.uint64:
+    """(time, kind) as one integer of the same order, so that the heap decides with one comparison and no branch.
+
+    The bits of floats that are not negative are ordered as the floats are, and their sign bit is free for the kind.
+    """
+    bits = np.float64(time_s).view(np.uint64) << _ONE
+    return np.uint64(bits | np.uint64(completion))
+
+
+@subkernel
+def event_time_s(key: np.uint64) -> float:
+    """The time in a key, to the bit."""
+    return float(np.uint64(key >> _ONE).view(np.float64))
+
+
+@subkernel
+def push_event(heap: Records, size: int, key: np.uint64, code: int) -> None:
     """Add an event to a cluster's heap of `size` events (heapq.heappush); the caller counts it."""
-    _sift_towards_root(heap, size, num_jobs, time_s, code)
+    _sift_towards_root(heap, np.uint64(size), key, np.int32(code))
 
 
-@kernel
-def pop_event(heap: Records, size: int, num_jobs: int) -> tuple[float, int]:
-    """Remove and return (time, code) of the earliest of `size` events (heapq.heappop); the caller counts it."""
-    top_time_s, top_code = heap[0].time_s, heap[0].code
-    last = size - 1
-    time_s, code = heap[last].time_s, heap[last].code
-    position, child = 0, 1
+@subkernel
+def pop_event(heap: Records, size: int) -> tuple[np.uint64, int]:
+    """Remove and return (key, code) of the earliest of `size` events (heapq.heappop); the caller counts it."""
+    top_key, top_code = heap[0].key, int(heap[0].code)
+    last, place, child = np.uint64(size) - _ONE, _ZERO, _ONE
     while child < last:
-        right = child + 1
-        if right < last and not _before(
-            heap[child].time_s, heap[child].code, heap[right].time_s, heap[right].code, num_jobs
-        ):
-            child = right
-        heap[position].time_s = heap[child].time_s
-        heap[position].code = heap[child].code
-        position, child = child, 2 * child + 1
-    if last > 0:
-        _sift_towards_root(heap, position, num_jobs, time_s, code)
-    return top_time_s, top_code
+        right = child + _ONE
+        # Past the end lies the event that is to be moved: reading it is harmless, taking it would not be.
+        child += np.uint64((right < last) & (heap[right].key <= heap[child].key))
+        heap[place].key = heap[child].key
+        heap[place].code = heap[child].code
+        place, child = child, _TWO * child + _ONE
+    if last > _ZERO:
+        _sift_towards_root(heap, place, heap[last].key, heap[last].code)
+    return top_key, top_code
 
 
-@kernel
-def _sift_towards_root(heap: Records, position: int, num_jobs: int, time_s: float, code: int) -> None:
-    while position > 0:
-        parent = (position - 1) >> 1
-        if not _before(time_s, code, heap[parent].time_s, heap[parent].code, num_jobs):
+@subkernel
+def _sift_towards_root(heap: Records, place: np.uint64, key: np.uint64, code: np.int32) -> None:
+    while place > _ZERO:
+        parent = (place - _ONE) >> _ONE
+        if key >= heap[parent].key:
             break
-        heap[position].time_s = heap[parent].time_s
-        heap[position].code = heap[parent].code
-        position = parent
-    heap[position].time_s = time_s
-    heap[position].code = code
-
-
-@kernel
-def _before(time_a_s: float, code_a: int, time_b_s: float, code_b: int, num_jobs: int) -> bool:
-    if time_a_s != time_b_s:
-        return time_a_s < time_b_s
-    return code_a < num_jobs and code_b >= num_jobs
+        heap[place].key = heap[parent].key
+        heap[place].code = heap[parent].code
+        place = parent
+    heap[place].key = key
+    heap[place].code = code

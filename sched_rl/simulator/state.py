@@ -1,8 +1,8 @@
 """The state of N clusters, as a few arrays of records, and the rules that they share.
 
 Axes: N clusters, n jobs of an episode, R resources (0 = GPUs), G GPUs, M = min(n, G) jobs that can run at once.
-What a step reads together lies together: measured, records of scalars step a batch three times faster than one array
-a scalar, because a kernel then takes eight arrays instead of forty-five and a cluster's scalars share cache lines.
+What a step reads together lies together: a cluster's scalars share cache lines, and what the mask and the
+observation need of the queued jobs is copied into the order of the queue, so that both are straight runs over memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import EnvConfig
-from sched_rl.workloads.workload import Workload
+from sched_rl.errors import SimulationError
 
 LOOKAHEAD_MODES = ("off", "per_gpu", "sorted", "cdf")
 REWARD_TERMS = (
@@ -34,10 +34,10 @@ CLUSTER = np.dtype(
         ("queued_work", np.float64),
         ("arriving_work", np.float64),  # of jobs that have not arrived
         ("total_return", np.float64),
-        ("reward", np.float64),  # of the last step
+        ("reward", np.float64),  # of the last step, whose record outlives the next `begin_episode`
         ("dt_s", np.float64),  # of the last step
         *[(term, np.float64) for term in REWARD_TERMS],
-        ("queue_head", np.int32),  # the queue is queue[head:tail], in arrival order
+        ("queue_head", np.int32),
         ("queue_tail", np.int32),
         ("heap_size", np.int32),
         ("num_running", np.int32),
@@ -49,15 +49,15 @@ CLUSTER = np.dtype(
         ("feasible_steps", np.int32),  # steps taken with some window job feasible
         ("invalid_steps", np.int32),
         ("finished", np.bool_),  # terminated or truncated: further steps change nothing
-        ("terminated", np.bool_),
-        ("truncated", np.bool_),
+        ("terminated", np.bool_),  # by the last step
+        ("truncated", np.bool_),  # by the last step
         ("invalid_action", np.bool_),  # of the last step
         ("noop_feasible", np.bool_),  # the last step was a no-op although some job fitted
     ],
     align=True,
 )
-#: One job, a cache line. Constant during an episode but for start_s, which is nan until the job starts. A job's place
-#: in its row is by submit time, so that the window's jobs lie side by side; job_id is its place in the workload.
+#: One job, a cache line; its place in the row is its place in the workload. Constant during an episode but for
+#: start_s, which is nan until the job starts.
 JOB = np.dtype(
     [
         ("duration_s", np.float64),
@@ -74,13 +74,19 @@ JOB = np.dtype(
     ],
     align=True,
 )
-#: An event of the heap: code j is the arrival of job j, n + j its completion.
-EVENT = np.dtype([("time_s", np.float64), ("code", np.int32)], align=True)
+#: An event of the heap: `key` orders it (see `events.event_key`); code j is the arrival of job j, n + j its completion.
+EVENT = np.dtype([("key", np.uint64), ("code", np.int32)], align=True)
 #: A running job; a cluster's list is ordered by completion time.
 RUNNING = np.dtype([("end_s", np.float64), ("job", np.int32), ("gpus", np.int32)], align=True)
+#: What `queue_features` holds of a queued job: shares of duration, priority and GPUs, and its submit time in seconds.
+QUEUE_FEATURES = 4
 
 Records = NDArray[Any]
 Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+#: The fields of a `ClusterState` or of `Rules` as a plain tuple: how kernels take them from Python, because numba
+#: unpacks it in a third of the time that a named tuple takes.
+Plain = tuple[Any, ...]
 
 
 class Rules(NamedTuple):
@@ -100,9 +106,10 @@ class ClusterState(NamedTuple):
     clusters: Records  # (N,) of CLUSTER
     jobs: Records  # (N, n) of JOB
     demand: Ints  # (N, n, R)
-    row_of_job: Ints  # (N, n): the row of each job id
     idle: Ints  # (N, R)
-    queue: Ints  # (N, n) job ids
+    queue: Ints  # (N, n): queued jobs are queue[head:tail], in arrival order
+    queue_demand: Ints  # (N, R, n): their demand, at the same places
+    queue_features: Floats  # (N, n * QUEUE_FEATURES): at the same places, side by side
     heap: Records  # (N, n) of EVENT
     running: Records  # (N, M) of RUNNING
     gpu_job: Ints  # (N, G) or (N, 0): the job on each GPU, -1 when idle
@@ -127,48 +134,16 @@ def allocate(num_clusters: int, num_jobs: int, capacity: Ints, *, track_gpus: bo
         clusters=np.zeros(num_clusters, CLUSTER),
         jobs=np.zeros((num_clusters, num_jobs), JOB),
         demand=np.zeros((num_clusters, num_jobs, num_resources), np.int32),
-        row_of_job=np.zeros((num_clusters, num_jobs), np.int32),
         idle=np.zeros((num_clusters, num_resources), np.int32),
         queue=np.zeros((num_clusters, num_jobs), np.int32),
+        queue_demand=np.zeros((num_clusters, num_resources, num_jobs), np.int32),
+        queue_features=np.zeros((num_clusters, num_jobs * QUEUE_FEATURES), np.float32),
         heap=np.zeros((num_clusters, num_jobs), EVENT),
         running=np.zeros((num_clusters, min(num_jobs, num_gpus)), RUNNING),
         gpu_job=np.full((num_clusters, num_gpus if track_gpus else 0), -1, np.int32),
     )
     state.clusters["finished"] = True
     return state
-
-
-def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfig, capacity: Ints) -> None:
-    """Put a workload's jobs on cluster c; `dynamics.begin_episode` then starts it.
-
-    Args:
-        state: the clusters.
-        c: which cluster.
-        workload: jobs, as many as the state has rows for.
-        env: the family of the workload: its reward scales and normalisers.
-        capacity: int32 (R,), units of each resource.
-    """
-    by_submit = np.argsort(workload.submit_s, kind="stable")
-    state.row_of_job[c, by_submit] = np.arange(len(by_submit), dtype=np.int32)
-    demand = workload.demand[by_submit]
-    state.demand[c] = demand
-    state.idle[c] = capacity
-    jobs = state.jobs[c]
-    jobs["job_id"] = by_submit
-    jobs["duration_s"] = workload.duration_s[by_submit]
-    jobs["submit_s"] = workload.submit_s[by_submit]
-    jobs["due_s"] = workload.due_s[by_submit]
-    jobs["priority"] = workload.priority[by_submit]
-    jobs["work"] = jobs["duration_s"] * demand[:, 0]
-    jobs["duration_share"] = jobs["duration_s"] / env.max_duration
-    jobs["log_duration"] = np.log(jobs["duration_share"])
-    jobs["gpu_share"] = demand[:, 0] / capacity[0]
-    jobs["priority_share"] = jobs["priority"] / env.max_priority
-    cluster = state.clusters[c]
-    cluster["horizon_s"] = workload.horizon_s
-    cluster["total_work"] = workload.total_work
-    for term in REWARD_TERMS:
-        cluster[term] = getattr(env.reward, term)
 
 
 def copy_state(state: ClusterState) -> dict[str, dict[str, NDArray[Any]] | NDArray[Any]]:
@@ -186,11 +161,28 @@ def restore_state(state: ClusterState, saved: dict[str, Any]) -> None:
     """Write saved arrays back in place.
 
     Raises:
-        KeyError, ValueError: where the saved state is of another shape or lacks an array.
+        SimulationError: where the saved state lacks an array or has it in another shape or type.
     """
     for name, array in state._asdict().items():
         if array.dtype.names is None:
-            array[...] = saved[name]
+            restore_array(array, name, saved)
         else:
+            columns = saved.get(name, {})
             for field in array.dtype.names:
-                array[field] = saved[name][field]
+                restore_array(array[field], field, columns, prefix=f"{name}.")
+
+
+def restore_array(target: NDArray[Any], name: str, saved: dict[str, Any], prefix: str = "") -> None:
+    """Copy saved[name] to an array of exactly that shape and type; NumPy alone would broadcast and cast.
+
+    Raises:
+        SimulationError: naming the array, its shape and type, and what is needed.
+    """
+    got = saved.get(name)
+    if got is None or got.shape != target.shape or got.dtype != target.dtype:
+        have = "nothing" if got is None else f"{got.dtype} {got.shape}"
+        raise SimulationError(
+            f"saved state: {prefix}{name} is {have}, this environment holds {target.dtype} {target.shape}; "
+            "restore it to an environment of the same config and num_envs"
+        )
+    target[...] = got

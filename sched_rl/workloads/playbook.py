@@ -61,11 +61,11 @@ def _durations(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.float
     if env.duration_mode == "uniform":
         duration = draws.uniform(0.05 * longest, 0.2 * longest, n)
     else:
-        in_tail = draws.rand(n) < np.clip(env.heavy_tail_frac, 0.0, 0.9)
+        in_tail = draws.rand(n) < min(max(env.heavy_tail_frac, 0.0), 0.9)
         tiny = draws.uniform(0.01 * longest, 0.08 * longest, n)
         huge = np.exp(draws.uniform(np.log(0.08 * longest), np.log(1.0 * longest), n))
         duration = np.where(in_tail, huge, tiny)
-    return np.clip(duration, 1e-6, longest).astype(np.float32)
+    return _clipped(duration, 1e-6, longest).astype(np.float32)
 
 
 def _gpus(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomState) -> NDArray[np.int32]:
@@ -74,10 +74,12 @@ def _gpus(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomSt
     by_length = 1 + np.floor(d_norm**0.6 * (widest - 1)).astype(np.int64)
     at_random = draws.randint(1, widest + 1, env.jobs_per_episode)
     blend = (1 - env.gpus_duration_corr) * at_random + env.gpus_duration_corr * by_length
-    return np.clip(np.rint(blend), 1, widest).astype(np.int32)
+    return _clipped(np.rint(blend), 1.0, widest).astype(np.int32)
 
 
-def _priorities(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomState) -> NDArray[np.int32]:
+def _priorities(
+    env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomState
+) -> NDArray[np.int32]:
     highest = env.max_priority
     at_random = draws.randint(1, highest + 1, env.jobs_per_episode)
     if env.priority_duration_corr == "none":
@@ -86,7 +88,7 @@ def _priorities(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.Ra
     by_length = 1 + np.floor(score * (highest - 1)).astype(np.int64)
     strength = env.priority_corr_strength
     blend = (1 - strength) * at_random + strength * by_length
-    return np.clip(np.rint(blend), 1, highest).astype(np.int32)
+    return _clipped(np.rint(blend), 1.0, highest).astype(np.int32)
 
 
 def _submissions(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.float32]:
@@ -100,7 +102,13 @@ def _submissions(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.flo
     burst = draws.randint(0, env.num_bursts, n)
     around_burst = centers[burst] + draws.normal(0, std, n)
     anywhere = draws.uniform(0, span, n)
-    return np.clip(np.where(in_burst, around_burst, anywhere), 0, span).astype(np.float32)
+    return _clipped(np.where(in_burst, around_burst, anywhere), 0.0, span).astype(np.float32)
+
+
+def _clipped(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """`np.clip` to the bit, at a third of its cost on a few hundred numbers."""
+    clipped: NDArray[np.float64] = np.minimum(np.maximum(values, low), high)
+    return clipped
 
 
 def _due_times(

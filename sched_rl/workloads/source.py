@@ -29,7 +29,9 @@ class WorkloadSource:
         names = env.families or ()
         missing = [name for name in names if name not in families]
         if missing:
-            raise WorkloadError(f"env.families={list(names)}: no config for {missing}; known: {sorted(families)}")
+            raise WorkloadError(
+                f"env.families={list(names)}: no config for {missing}; known: {sorted(families)}"
+            )
         self._choices = tuple(families[name] for name in names) or (env,)
         self._draws = np.random.RandomState()
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.errors import WorkloadError
-
 
 @dataclass(frozen=True, eq=False)
 class Workload:
@@ -44,24 +42,3 @@ class Workload:
     def offered_load(self, num_gpus: int, arrival_span_s: float) -> float:
         """Work brought a second of the arrival span, over what the cluster can serve a second."""
         return self.total_work / (num_gpus * arrival_span_s)
-
-    def check(self, capacity: NDArray[np.int32]) -> None:
-        """Refuse a workload that the cluster could never finish.
-
-        Args:
-            capacity: int32 (R,), units of each resource of the whole cluster.
-
-        Raises:
-            WorkloadError: naming the job, what it has and what is allowed.
-        """
-        rules = (
-            (~(np.isfinite(self.duration_s) & (self.duration_s > 0)), "duration_s", "must be finite and positive"),
-            (~(np.isfinite(self.submit_s) & (self.submit_s >= 0)), "submit_s", "must be finite and not negative"),
-            ((self.demand < 0).any(axis=1) | (self.demand[:, 0] < 1), "demand", "must be at least 1 GPU"),
-            ((self.demand > capacity).any(axis=1), "demand", f"must fit the cluster {capacity.tolist()}"),
-        )
-        for broken, column, rule in rules:
-            if broken.any():
-                job = int(np.flatnonzero(broken)[0])
-                got = np.asarray(getattr(self, column))[job].tolist()
-                raise WorkloadError(f"workload {self.family} seed {self.seed}: job {job} has {column}={got}: {rule}")

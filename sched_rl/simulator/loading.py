@@ -1,0 +1,108 @@
+"""From a workload to a cluster's arrays, refusing jobs that the cluster could never run."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sched_rl.config.schema import EnvConfig
+from sched_rl.errors import WorkloadError
+from sched_rl.kernels import kernel, subkernel
+from sched_rl.simulator.state import REWARD_TERMS, ClusterState, Floats, Ints, Records
+from sched_rl.workloads.workload import Workload
+
+#: What every job must keep: column and rule, in the order of `_broken_rule`.
+_RULES = (
+    ("duration_s", "must be finite and positive"),
+    ("submit_s", "must be finite and not negative"),
+    ("due_s", "must be a time, inf for none"),
+    ("demand", "must be at least 1 GPU, and not negative"),
+    ("demand", "must fit the cluster {capacity}"),
+)
+
+
+def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfig, capacity: Ints) -> None:
+    """Put a workload's jobs on cluster c; `dynamics.begin_episode` then starts it.
+
+    Args:
+        state: the clusters.
+        c: which cluster.
+        workload: jobs, as many as the state has rows for.
+        env: the family of the workload: its reward scales and normalisers.
+        capacity: int32 (R,), units of each resource.
+
+    Raises:
+        WorkloadError: when the cluster could never run a job, or was made for another number of them.
+    """
+    rows, resources = state.demand.shape[1:]
+    name = f"workload {workload.family} seed {workload.seed}"
+    if workload.demand.shape != (rows, resources):
+        raise WorkloadError(
+            f"{name}: demand has shape {workload.demand.shape}: must be {(rows, resources)}, jobs and resources of "
+            "the cluster"
+        )
+    if not (0.0 < workload.horizon_s < np.inf and 0.0 < workload.total_work < np.inf):
+        raise WorkloadError(
+            f"{name}: has horizon_s={workload.horizon_s}, total_work={workload.total_work}: "
+            "both must be finite and positive"
+        )
+    longest_s, highest = float(env.max_duration), env.max_priority
+    columns = (workload.duration_s, workload.submit_s, workload.due_s, workload.priority, workload.demand)
+    job, rule = _fill_jobs(state.jobs[c], columns, capacity, longest_s, highest)
+    if rule >= 0:
+        column, allowed = _RULES[rule][0], _RULES[rule][1].format(capacity=capacity.tolist())
+        got = np.asarray(getattr(workload, column))[job].tolist()
+        raise WorkloadError(f"{name}: job {job} has {column}={got}: {allowed}")
+    state.demand[c] = workload.demand
+    state.idle[c] = capacity
+    cluster = state.clusters[c]
+    cluster["horizon_s"] = workload.horizon_s
+    cluster["total_work"] = workload.total_work
+    for term in REWARD_TERMS:
+        cluster[term] = getattr(env.reward, term)
+
+
+@kernel
+def _fill_jobs(
+    jobs: Records,
+    columns: tuple[Floats, Floats, NDArray[np.float64], Ints, Ints],
+    capacity: Ints,
+    longest_s: float,
+    highest: int,
+) -> tuple[int, int]:
+    """Fill a cluster's records; returns (job, number of the rule that it breaks), or (0, -1)."""
+    duration_s, submit_s, due_s, priority, demand = columns
+    for j in range(jobs.shape[0]):
+        rule = _broken_rule(duration_s[j], submit_s[j], due_s[j], demand[j], capacity)
+        if rule >= 0:
+            return j, rule
+        job = jobs[j]
+        job.duration_s = duration_s[j]
+        job.submit_s = submit_s[j]
+        job.due_s = due_s[j]
+        job.work = job.duration_s * demand[j, 0]
+        job.duration_share = min(job.duration_s / longest_s, 1.0)  # float32 may have rounded the longest up
+        job.log_duration = np.log(job.duration_share)
+        job.gpu_share = demand[j, 0] / capacity[0]
+        job.priority_share = priority[j] / highest
+        job.priority = priority[j]
+        job.job_id = j
+    return 0, -1
+
+
+@subkernel
+def _broken_rule(duration_s: float, submit_s: float, due_s: float, demand: Ints, capacity: Ints) -> int:
+    if not 0.0 < duration_s < np.inf:
+        return 0
+    if not 0.0 <= submit_s < np.inf:
+        return 1
+    if np.isnan(due_s):
+        return 2
+    if demand[0] < 1:
+        return 3
+    for r in range(capacity.shape[0]):
+        if demand[r] < 0:
+            return 3
+        if demand[r] > capacity[r]:
+            return 4
+    return -1

@@ -1,0 +1,117 @@
+"""Small clusters and workloads for tests, by hand or drawn by hypothesis, and a compiled cluster to run them on."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+from hypothesis import strategies as st
+
+from sched_rl.config.load import load_env_config
+from sched_rl.config.schema import EnvConfig
+from sched_rl.envs.playbook_observation import observe_playbook
+from sched_rl.envs.rich_observation import observe_rich
+from sched_rl.simulator.dynamics import begin_episode, step_clusters
+from sched_rl.simulator.loading import load_workload
+from sched_rl.simulator.state import allocate, rules_of
+from sched_rl.workloads.workload import Workload
+
+
+@cache
+def _playbook() -> EnvConfig:
+    return load_env_config([]).env
+
+
+def playbook(*, reward=None, **changes) -> EnvConfig:
+    """The playbook's env with some keys changed."""
+    env = _playbook()
+    return dataclasses.replace(env, reward=dataclasses.replace(env.reward, **(reward or {})), **changes)
+
+
+def workload(jobs, *, horizon_s=100.0, due_s=None) -> Workload:
+    """Jobs as (submit, duration, units of each resource or just GPUs, priority or 1)."""
+    demand = [[job[2]] if isinstance(job[2], int) else list(job[2]) for job in jobs]
+    duration = np.array([job[1] for job in jobs], np.float32)
+    return Workload(
+        family="test",
+        seed=0,
+        duration_s=duration,
+        demand=np.array(demand, np.int32),
+        priority=np.array([job[3] if len(job) > 3 else 1 for job in jobs], np.int32),
+        submit_s=np.array([job[0] for job in jobs], np.float32),
+        due_s=np.array(due_s if due_s is not None else [np.inf] * len(jobs), np.float64),
+        total_work=float(sum(float(d) * row[0] for d, row in zip(duration, demand, strict=True))),
+        horizon_s=horizon_s,
+    )
+
+
+class CompiledCluster:
+    """One cluster of the compiled simulator, of as many resources as wanted."""
+
+    def __init__(self, env, jobs, capacity):
+        self.env, self.capacity = env, np.array(capacity, np.int32)
+        self.state = allocate(1, jobs.num_jobs, self.capacity, track_gpus=True)
+        self.arrays, self.rules = tuple(self.state), tuple(rules_of(env, track_gpus=True))
+        self.mask = np.zeros((1, env.max_queue_size + 1), np.bool_)
+        load_workload(self.state, 0, jobs, env, self.capacity)
+        begin_episode(self.arrays, self.rules, 0, self.mask)
+
+    def __getattr__(self, name):
+        return self.state.clusters[name][0]
+
+    def step(self, action):
+        return step_clusters(self.arrays, self.rules, np.array([action]), self.mask)
+
+    def queue(self):
+        return self.state.queue[0, self.queue_head : self.queue_tail].tolist()
+
+    def running(self):
+        return {int(run["job"]): float(run["end_s"]) for run in self.state.running[0, : self.num_running]}
+
+    def starts(self):
+        start = self.state.jobs["start_s"][0]
+        return {job: float(start[job]) for job in np.flatnonzero(~np.isnan(start)).tolist()}
+
+    def playbook_observation(self):
+        out = np.full((1, 4 * self.env.max_queue_size + self.capacity[0] + 2), np.nan, np.float32)
+        observe_playbook(self.arrays, self.rules, self.capacity, 0, 1, out)
+        return out[0]
+
+    def rich_observation(self):
+        resources = len(self.capacity)
+        size = self.env.max_queue_size * (11 + resources) + 16 + 12 + resources
+        out = np.full((1, size), np.nan, np.float32)
+        observe_rich(self.arrays, self.rules, self.capacity, 16, 0, 1, out)
+        return out[0]
+
+
+SCALES = st.sampled_from([0.0, 0.5, 1.0, 3.0])
+#: Few different times, so that many events fall on one instant.
+TIMES = st.one_of(st.integers(0, 4).map(float), st.floats(0.0, 20.0, width=32))
+DURATIONS = st.one_of(st.integers(1, 4).map(float), st.floats(0.0625, 30.0, width=32))
+
+
+@st.composite
+def clusters(draw, max_resources=2):
+    """(env, workload, capacity): anything that the simulator must cope with."""
+    capacity = [draw(st.integers(1, 6)) for _ in range(draw(st.integers(1, max_resources)))]
+    units = st.tuples(st.integers(1, capacity[0]), *[st.integers(0, most) for most in capacity[1:]])
+    jobs = draw(st.lists(st.tuples(TIMES, DURATIONS, units, st.integers(1, 10)), min_size=1, max_size=14))
+    due = [draw(st.one_of(st.just(np.inf), st.floats(0.0, 40.0))) for _ in jobs]
+    env = playbook(
+        num_gpus=capacity[0],
+        jobs_per_episode=len(jobs),
+        max_queue_size=draw(st.integers(1, 6)),
+        max_duration=draw(st.sampled_from([30.0, 33.3])),
+        max_episode_steps=draw(st.one_of(st.integers(1, 10), st.just(2000))),
+        lookahead=draw(st.sampled_from(["off", "per_gpu", "sorted", "cdf"])),
+        step=draw(st.sampled_from(["event", "decision"])),
+        reward={field.name: draw(SCALES) for field in dataclasses.fields(_playbook().reward)},
+    )
+    horizon = draw(st.sampled_from([0.5, 4.0, 9.0, 40.0, 1e4]))
+    return env, workload(jobs, horizon_s=horizon, due_s=due), capacity
+
+
+#: Mostly legal, sometimes absurd; taken modulo the window where they are small.
+ACTIONS = st.lists(st.one_of(st.integers(0, 6), st.integers(-3, 9), st.just(2**62)), min_size=1, max_size=60)
