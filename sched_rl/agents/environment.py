@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,3 +89,16 @@ class VectorEnvironment(Protocol):
         action_mask: NDArray[np.bool_] | None = None,
     ) -> Any:
         """Advance every episode by one action; the next state goes to the given arrays, if any."""
+
+
+@runtime_checkable
+class ShapedEnvironment(Protocol):
+    """A vector environment that also knows how much its states are worth, roughly (`agent.shape_rewards`)."""
+
+    @property
+    def potential_before(self) -> NDArray[np.float64]:
+        """float64 (N,), of the states that the last step left."""
+
+    @property
+    def potential_after(self) -> NDArray[np.float64]:
+        """float64 (N,), of the states that it led to, before any reset; 0 where terminated."""

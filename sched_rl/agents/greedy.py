@@ -21,8 +21,9 @@ from sched_rl.agents.distributions import kl_divergence, masked_log_softmax
 from sched_rl.agents.evaluators import raise_all_masked, raise_unservable
 from sched_rl.agents.kernels.categorical import SERVED, best_masked, best_packed
 from sched_rl.agents.networks import ActorCritic
-from sched_rl.agents.networks.base import packed_logits
+from sched_rl.agents.networks.base import PackablePolicy, packed_logits
 from sched_rl.agents.packed import pack
+from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import CheckpointError
 
 #: States scored at a time, so that a large batch does not outgrow the caches.
@@ -36,7 +37,7 @@ class GreedyPolicy:
         network: scored as it is at the time of each call.
         device: where the network lives.
         mask_actions: choose among legal actions; otherwise among all.
-        packed: score legal rows only (on the CPU); the same scores.
+        packed: score legal rows only, where the network can and on the CPU; the same scores.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class GreedyPolicy:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
-        self._packed = packed and mask_actions and device.type == "cpu"
         self._precise = copy.deepcopy(network.policy).double().requires_grad_(False)
+        self._packable: PackablePolicy | None = None
+        if packed and mask_actions and device.type == "cpu" and isinstance(self._precise, PackablePolicy):
+            self._packable = self._precise
 
     @torch.no_grad()
     def actions(self, observation: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -69,9 +72,13 @@ class GreedyPolicy:
         ):
             precise.copy_(parameter)
         chosen = np.empty(len(observation), np.int64)
-        choose = self._choose_packed if self._packed else self._choose_dense
+        packable = self._packable
         for block in _blocks(len(observation)):
-            row = choose(observation[block], mask[block], chosen[block])
+            states, legal, out = observation[block], mask[block], chosen[block]
+            if packable is None:
+                row = self._choose_dense(states, legal, out)
+            else:
+                row = _choose_packed(packable, self.network.layout, states, legal, out)
             if row != SERVED:
                 raise_unservable(self.network, mask, block.start + row)
         return chosen
@@ -83,14 +90,6 @@ class GreedyPolicy:
         legal = mask if self.mask_actions else np.ones_like(mask)
         return best_masked(logits.float().cpu().numpy(), legal, chosen)
 
-    def _choose_packed(
-        self, observation: NDArray[np.float32], mask: NDArray[np.bool_], chosen: NDArray[np.int64]
-    ) -> int:
-        everyone, num_rows = np.arange(len(observation)), int(np.count_nonzero(mask))
-        states = pack(observation.astype(np.float64), mask, everyone, self.network.layout, num_rows)
-        logits = packed_logits(self._precise, states).float().numpy()
-        return best_packed(logits, states.row_action.numpy(), states.offsets.numpy(), chosen)
-
     def mean_kl(
         self,
         reference: Mapping[str, Tensor],
@@ -100,6 +99,19 @@ class GreedyPolicy:
     ) -> float:
         """Mean KL(reference, other) over states; see `kl_between`."""
         return kl_between(self.network, reference, other, observation, mask if self.mask_actions else None)
+
+
+def _choose_packed(
+    policy: PackablePolicy,
+    layout: ObservationLayout,
+    observation: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    chosen: NDArray[np.int64],
+) -> int:
+    everyone, num_rows = np.arange(len(observation)), int(np.count_nonzero(mask))
+    states = pack(observation.astype(np.float64), mask, everyone, layout, num_rows)
+    logits = packed_logits(policy, states).float().numpy()
+    return best_packed(logits, states.row_action.numpy(), states.offsets.numpy(), chosen)
 
 
 def _blocks(count: int) -> Iterator[slice]:

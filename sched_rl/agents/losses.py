@@ -21,6 +21,7 @@ class MinibatchSamples(NamedTuple):
     value: Tensor
     advantage: Tensor
     target: Tensor
+    has_choice: Tensor
 
 
 class LossTerms(NamedTuple):
@@ -57,7 +58,7 @@ def ppo_loss(
     """
     advantage = samples.advantage
     if config.normalize_advantages:
-        advantage = normalized(advantage)
+        advantage = normalized(advantage, samples.has_choice if config.normalize_over == "choices" else None)
     log_ratio = log_prob - samples.log_prob
     pg = policy_loss(log_ratio, advantage, config.clip_coef)
     v = value_loss(value, samples.value, samples.target, config.vf_clip_coef)
@@ -77,8 +78,23 @@ def ppo_loss(
     )
 
 
-def normalized(advantage: Tensor) -> Tensor:
-    """Zero mean and unit deviation over the minibatch; a single sample, which has none, is left as it is."""
-    if len(advantage) < 2:
-        return advantage
-    return (advantage - advantage.mean()) / (torch.std(advantage) + _STD_GUARD)
+def normalized(advantage: Tensor, has_choice: Tensor | None = None) -> Tensor:
+    """Zero mean and unit deviation; a single sample, which has none, is left as it is.
+
+    A state with one legal action has no policy gradient, yet its advantage moves the mean, often by much: on a cluster
+    that is half the time full, the forced waits shift the advantages of all true choices to one side. Every chosen
+    action is then pushed down (or up) alike, and the probability goes to what was not sampled, the no-op above all.
+
+    Args:
+        advantage: (B,).
+        has_choice: bool (B,), the states to normalise over; the others become 0. None: all of them.
+    """
+    if has_choice is None:
+        if len(advantage) < 2:
+            return advantage
+        return (advantage - advantage.mean()) / (torch.std(advantage) + _STD_GUARD)
+    count = has_choice.sum()
+    mean = torch.where(has_choice, advantage, 0.0).sum() / count.clamp(min=1)
+    centred = torch.where(has_choice, advantage - mean, 0.0)
+    std = torch.sqrt((centred * centred).sum() / (count - 1).clamp(min=1))
+    return torch.where(count < 2, torch.where(has_choice, advantage, 0.0), centred / (std + _STD_GUARD))

@@ -14,8 +14,8 @@ from torch import Tensor
 from sched_rl.agents.evaluators import Evaluation, Floats, raise_unservable, values_in_chunks
 from sched_rl.agents.kernels.categorical import SERVED, sample_packed
 from sched_rl.agents.kernels.packing import find_rows, write_legal_rows
-from sched_rl.agents.networks import ActorCritic
-from sched_rl.agents.networks.base import PackedStates
+from sched_rl.agents.networks import PackableActorCritic, PackedStates
+from sched_rl.agents.networks.base import packed_logits
 from sched_rl.agents.networks.packed_ops import segment_categorical
 from sched_rl.agents.rollout import RolloutBuffer
 from sched_rl.envs.layout import ObservationLayout
@@ -25,7 +25,7 @@ from sched_rl.errors import SimulationError
 class PackedEvaluator:
     """`PolicyEvaluator` over legal rows."""
 
-    def __init__(self, network: ActorCritic, device: torch.device, *, mask_actions: bool) -> None:
+    def __init__(self, network: PackableActorCritic, device: torch.device, *, mask_actions: bool) -> None:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
@@ -45,7 +45,7 @@ class PackedEvaluator:
         """Draw an action a row; see `PolicyEvaluator`."""
         everyone = np.arange(len(observation))
         states = pack(observation, mask, everyone, self.network.layout, int(np.count_nonzero(mask)))
-        logits = self.network.packed_logits(states.to(self.device)).float().cpu().numpy()
+        logits = packed_logits(self.network.policy, states.to(self.device)).float().cpu().numpy()
         row = sample_packed(
             logits, states.row_action.numpy(), states.offsets.numpy(), uniform, action, log_prob, entropy
         )

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sched_rl.agents.environment import VectorEnvironment
+from sched_rl.agents.environment import ShapedEnvironment, VectorEnvironment
 from sched_rl.agents.evaluators import DenseEvaluator, PolicyEvaluator
 from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
-from sched_rl.agents.networks import build_network
+from sched_rl.agents.networks import PackableActorCritic, build_network
 from sched_rl.agents.packed import PackedEvaluator
 from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
@@ -23,7 +23,7 @@ from sched_rl.agents.schedules import ent_coef_at, lr_factor
 from sched_rl.agents.update import PolicyUpdate, copied
 from sched_rl.config.schema import PpoConfig
 from sched_rl.envs.layout import ObservationLayout
-from sched_rl.errors import SimulationError
+from sched_rl.errors import ConfigError, SimulationError
 from sched_rl.seeding import generator_state, load_generator_state, stream
 
 
@@ -61,8 +61,11 @@ class PPO:
         self._stats: RolloutStats | None = None
 
     def _build_evaluator(self) -> PolicyEvaluator:
-        kind = PackedEvaluator if self.config.kernel == "packed" else DenseEvaluator
-        return kind(self.network, self.device, mask_actions=self.config.mask_actions)
+        """Packed if asked for; an mlp has nothing to pack, all its logits come from one matrix product."""
+        masked = self.config.mask_actions
+        if self.config.kernel == "packed" and isinstance(self.network, PackableActorCritic):
+            return PackedEvaluator(self.network, self.device, mask_actions=masked)
+        return DenseEvaluator(self.network, self.device, mask_actions=masked)
 
     def collect(self, env: VectorEnvironment) -> RolloutStats:
         """Act for `rollout_steps` in every environment, from where the environments stand.
@@ -72,6 +75,8 @@ class PPO:
             SimulationError: when a state has no legal action or a logit is not finite.
         """
         check_environment(env, self.config.num_envs, self.layout)
+        if self.config.shape_rewards and not isinstance(env, ShapedEnvironment):
+            raise ConfigError("agent.shape_rewards=true: this environment has no potential; set it to false")
         self._stats = collect_rollout(
             env, self.buffer, self._evaluator, self._policy_generator, mask_actions=self.config.mask_actions
         )
@@ -121,10 +126,14 @@ class PPO:
         buffer.discount[:] = config.gamma
         if config.discount_time_s is not None:
             buffer.discount[:] = config.gamma ** (buffer.dt_s / config.discount_time_s)
-        self._scaler.update(buffer.reward, buffer.discount, buffer.terminated | buffer.truncated)
+        reward = buffer.reward
+        if config.shape_rewards:
+            # Potential-based shaping (Ng, Harada and Russell 1999): the optimal policies stay what they were.
+            reward = reward + buffer.discount * buffer.potential_after - buffer.potential_before
+        self._scaler.update(reward, buffer.discount, buffer.terminated | buffer.truncated)
         buffer.value_states(self._evaluator)
         generalized_advantages(
-            buffer.reward / self._scaler.scale,
+            reward / self._scaler.scale,
             buffer.discount,
             buffer.value,
             buffer.final_value,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.agents.environment import EpisodeRecord, VectorEnvironment
+from sched_rl.agents.environment import EpisodeRecord, ShapedEnvironment, VectorEnvironment
 from sched_rl.agents.evaluators import PolicyEvaluator, raise_all_masked
 from sched_rl.agents.kernels.categorical import count_legal
 from sched_rl.envs.layout import ObservationLayout
@@ -30,8 +30,11 @@ class RolloutBuffer:
         log_prob: float32 (T, N), of the action, under the policy that acted.
         entropy: float32 (T, N), of that policy.
         reward: float64 (T, N), raw.
+        potential_before: float64 (T, N), of the state that a step left; potential_after of the one that it led to.
+            Zeros without reward shaping.
         dt_s: float64 (T, N), simulated seconds that passed.
         terminated: bool (T, N); truncated, invalid, noop_feasible alike.
+        has_choice: bool (T, N), more than one action could be sampled.
         value: float32 (T + 1, N), in the critic's units; written after the rollout.
         final_value: float32 (T, N), of final observations, written at truncations only.
         discount: float64 (T, N).
@@ -53,6 +56,8 @@ class RolloutBuffer:
         self.discount = np.zeros(shape)
         self.advantage, self.target = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.num_legal = np.zeros(shape, np.int64)
+        self.has_choice = np.zeros(shape, np.bool_)
+        self.potential_before, self.potential_after = np.zeros(shape), np.zeros(shape)
         capacity = _FINAL_OBSERVATIONS_PER_ENV * num_envs
         self._final_observation = np.zeros((capacity, layout.size), np.float32)
         self._final_slot = np.zeros(capacity, np.int64)
@@ -73,6 +78,8 @@ class RolloutBuffer:
         self.reward[t], self.dt_s[t] = env.reward, env.dt_s
         self.terminated[t], self.truncated[t] = env.terminated, env.truncated
         self.invalid[t], self.noop_feasible[t] = env.invalid_action, env.noop_feasible
+        if isinstance(env, ShapedEnvironment):
+            self.potential_before[t], self.potential_after[t] = env.potential_before, env.potential_after
         for n in np.flatnonzero(env.truncated & ~env.terminated):
             if self._num_final == len(self._final_slot):
                 self._value_final_observations(evaluator)
@@ -171,6 +178,7 @@ def _rollout_metrics(
     feasible = buffer.num_legal > 1
     choices = buffer.num_legal if mask_actions else np.full_like(buffer.num_legal, buffer.mask.shape[-1])
     undecided = choices > 1
+    buffer.has_choice[:] = undecided
     returns = [episode.total_return for episode in episodes]
     lengths = [episode.steps for episode in episodes]
     return {

@@ -95,7 +95,7 @@ class PolicyUpdate:
         recorded = MinibatchSamples(
             *(
                 torch.from_numpy(buffer.flat(name)).to(device)
-                for name in ("log_prob", "entropy", "value", "advantage", "target")
+                for name in ("log_prob", "entropy", "value", "advantage", "target", "has_choice")
             )
         )
         for epoch in range(1, config.update_epochs + 1):

@@ -158,7 +158,10 @@ class PpoConfig:
     kl_stop: Literal["minibatch", "epoch"]
     mask_actions: bool
     normalize_advantages: bool
+    normalize_over: Literal["choices", "all"]
     scale_returns: bool
+    shape_rewards: bool
+    stagger_starts: bool
     kernel: Literal["dense", "packed"]
     network: NetworkConfig
     lr_schedule: LrScheduleConfig

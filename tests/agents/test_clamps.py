@@ -112,6 +112,7 @@ def test_the_loss_is_policy_plus_value_minus_entropy(make_config):
         value=torch.zeros(2),
         advantage=torch.tensor([1.0, 3.0]),
         target=torch.tensor([1.0, 2.0]),
+        has_choice=torch.tensor([True, True]),
     )
     terms = ppo_loss(config, 0.3, samples, torch.zeros(2), torch.tensor([0.5, 0.9]), torch.tensor([0.0, 0.0]))
     pg, v, clamped_entropy = -2.0, 2.5, 0.55

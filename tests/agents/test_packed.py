@@ -34,7 +34,7 @@ def losses(kind, layout, dtype, seed, networks, make_config, draw_states):
     action = np.array([generator.choice(np.flatnonzero(row)) for row in mask])
     config = make_config(network=kind, vf_clip_coef=0.3, entropy_jump_clip=0.2, ent_coef=0.1)
     noise = torch.from_numpy(generator.standard_normal((5, 300))).to(dtype)
-    samples = MinibatchSamples(-noise[0].abs(), noise[1].abs(), noise[2], noise[3], noise[4])
+    samples = MinibatchSamples(-noise[0].abs(), noise[1].abs(), noise[2], noise[3], noise[4], noise[0] < 9.0)
 
     dense = build_network(networks[kind], layout, seed=seed).to(dtype)
     fused = build_network(networks[kind], layout, seed=seed, fused=True).to(dtype)
@@ -74,7 +74,7 @@ def _segments(packed, action):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("encoding", LAYOUTS)
-@pytest.mark.parametrize("kind", ["mlp", "scorer", "attention"])
+@pytest.mark.parametrize("kind", ["scorer", "attention"])
 def test_loss_and_whole_gradient_agree(kind, encoding, dtype, tolerance, networks, make_config, draw_states):
     for seed in range(3):
         (loss, gradient), (packed_loss, packed_gradient) = losses(

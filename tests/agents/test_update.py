@@ -61,9 +61,8 @@ def test_ratio_is_one_before_the_first_step(kind, kernel, learner, device):
     """Mask, observation and action that the update reads are those the policy acted on."""
     ppo, env = learner(network=kind, kernel=kernel, device=device)
     ppo.collect(env)
-    evaluator = (PackedEvaluator if kernel == "packed" else DenseEvaluator)(
-        ppo.network, ppo.device, mask_actions=True
-    )
+    packed = kernel == "packed" and kind != "mlp"
+    evaluator = (PackedEvaluator if packed else DenseEvaluator)(ppo.network, ppo.device, mask_actions=True)
     evaluator.load(ppo.buffer)
     samples = torch.arange(ppo.buffer.num_samples, device=ppo.device)
     now = evaluator.evaluate(samples)

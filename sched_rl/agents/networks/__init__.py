@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from sched_rl.agents.networks.attention import build_attention
-from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath
+from sched_rl.agents.networks.base import ActorCritic, PackableActorCritic, PackedStates
 from sched_rl.agents.networks.mlp import build_mlp
 from sched_rl.agents.networks.scorer import build_scorer
 from sched_rl.config.schema import MlpConfig, NetworkConfig, ScorerConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.seeding import stream
 
-__all__ = ["ActorCritic", "PackedStates", "PolicyPath", "build_network"]
+__all__ = ["ActorCritic", "PackableActorCritic", "PackedStates", "build_network"]
 
 
 def build_network(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath
+from sched_rl.agents.networks.base import PackableActorCritic, PackablePolicy, PackedStates
 from sched_rl.agents.networks.layers import (
     HIDDEN_GAIN,
     NOOP_INITIAL_BIAS,
@@ -74,10 +74,8 @@ class ProfileAttention(nn.Module):
         return result
 
 
-class AttentionPolicy(PolicyPath):
+class AttentionPolicy(PackablePolicy):
     """Embedded rows plus a state term, layers of profile attention, one head for jobs and no-op alike."""
-
-    pool: JobPool
 
     def __init__(
         self, config: AttentionConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
@@ -117,9 +115,9 @@ class AttentionPolicy(PolicyPath):
         scores = self._score(rows, level_features(parts.profile).unsqueeze(1))
         return torch.cat((scores[:, :1] + self.noop_bias, scores[:, 1:]), 1)
 
-    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+    def packed_logits(self, states: PackedStates, pooled: Tensor) -> Tensor:
         """Logits (R,) of the legal rows, given the pooled jobs."""
-        terms = self._state_terms(self.pool(states.observation) if pooled is None else pooled, states.shared)
+        terms = self._state_terms(pooled, states.shared)
         rows = add_state_terms(F.linear(states.rows, self.row_weight), terms, states)
         profile = states.shared[:, : self.layout.profile_features]
         scores = self._score(rows, level_features(profile)[states.row_state])
@@ -128,8 +126,8 @@ class AttentionPolicy(PolicyPath):
 
 def build_attention(
     config: AttentionConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
-) -> ActorCritic:
+) -> PackableActorCritic:
     """The actor-critic of `agent/network=attention`."""
     policy = AttentionPolicy(config, layout, generator, fused=fused)
     value = PooledValue(layout, config.embed_size, config.value_hidden_sizes, generator, fused=fused)
-    return ActorCritic(layout, policy, value)
+    return PackableActorCritic(layout, policy, value)

@@ -46,46 +46,52 @@ class PackedStates(NamedTuple):
         return PackedStates(*(field.to(device) for field in alone))
 
 
-class PolicyPath(nn.Module, ABC):
-    """Scores actions. `forward` and `packed_logits` are the same function of a state and an action.
+class PackablePolicy(nn.Module, ABC):
+    """Scores each action by itself, given the state. `forward` and `packed_logits` are the same function.
 
     Attributes:
-        pool: pools the jobs of a state, if the network does.
+        pool: summarises the jobs of a state.
     """
 
-    pool: JobPool | None
+    pool: JobPool
 
     @abstractmethod
     def forward(self, observation: Tensor) -> Tensor:
         """Logits (B, K + 1) of observations (B, D), unmasked, no-op first."""
 
     @abstractmethod
-    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+    def packed_logits(self, states: PackedStates, pooled: Tensor) -> Tensor:
         """Logits (R,) of the legal rows, given what `pool` makes of the states."""
 
 
-class ValuePath(nn.Module, ABC):
+class PackableValue(nn.Module, ABC):
     """Values states. `forward` and `packed_values` are the same function.
 
     Attributes:
-        pool: pools the jobs of a state, if the network does.
+        pool: summarises the jobs of a state.
     """
 
-    pool: JobPool | None
+    pool: JobPool
 
     @abstractmethod
     def forward(self, observation: Tensor) -> Tensor:
         """Values (B,) of observations (B, D)."""
 
     @abstractmethod
-    def packed_values(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+    def packed_values(self, states: PackedStates, pooled: Tensor) -> Tensor:
         """Values (B,), given what `pool` makes of the states."""
 
 
 class ActorCritic(nn.Module):
-    """A policy and a value path without a shared parameter, so that each can have its own learning rate."""
+    """A policy and a value path without a shared parameter, so that each can have its own learning rate.
 
-    def __init__(self, layout: ObservationLayout, policy: PolicyPath, value: ValuePath) -> None:
+    Args:
+        layout: how an observation is divided.
+        policy: observations (B, D) to logits (B, K + 1), unmasked, no-op first.
+        value: observations (B, D) to values (B,).
+    """
+
+    def __init__(self, layout: ObservationLayout, policy: nn.Module, value: nn.Module) -> None:
         super().__init__()
         self.layout = layout
         self.policy = policy
@@ -101,18 +107,6 @@ class ActorCritic(nn.Module):
         values: Tensor = self.value(observation)
         return values
 
-    def packed_logits(self, states: PackedStates) -> Tensor:
-        """Logits (R,) of the legal rows."""
-        return packed_logits(self.policy, states)
-
-    def packed_logits_and_values(self, states: PackedStates) -> tuple[Tensor, Tensor]:
-        """Logits (R,) of the legal rows and values (B,); both paths' pools in one pass over the jobs."""
-        policy_pool, value_pool = self.policy.pool, self.value.pool
-        if policy_pool is None or value_pool is None:
-            return self.policy.packed_logits(states, None), self.value.packed_values(states, None)
-        for_policy, for_value = pool_together((policy_pool, value_pool), states.source, states.source_row)
-        return self.policy.packed_logits(states, for_policy), self.value.packed_values(states, for_value)
-
     @torch.no_grad()
     def non_finite_parameter(self) -> str | None:
         """The name of the first parameter that holds a NaN or an infinity, if any."""
@@ -122,9 +116,20 @@ class ActorCritic(nn.Module):
         return None
 
 
-def packed_logits(policy: PolicyPath, states: PackedStates) -> Tensor:
+class PackableActorCritic(ActorCritic):
+    """An actor-critic that can score the legal actions alone."""
+
+    policy: PackablePolicy
+    value: PackableValue
+
+    def packed_logits_and_values(self, states: PackedStates) -> tuple[Tensor, Tensor]:
+        """Logits (R,) of the legal rows and values (B,); both paths' pools in one pass over the jobs."""
+        pools = (self.policy.pool, self.value.pool)
+        for_policy, for_value = pool_together(pools, states.source, states.source_row)
+        return self.policy.packed_logits(states, for_policy), self.value.packed_values(states, for_value)
+
+
+def packed_logits(policy: PackablePolicy, states: PackedStates) -> Tensor:
     """Logits (R,) of the legal rows."""
-    if policy.pool is None:
-        return policy.packed_logits(states, None)
     (pooled,) = pool_together((policy.pool,), states.source, states.source_row)
     return policy.packed_logits(states, pooled)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath, ValuePath
+from sched_rl.agents.networks.base import ActorCritic
 from sched_rl.agents.networks.layers import NOOP_INITIAL_BIAS, POLICY_GAIN, VALUE_GAIN, linear, relu_stack
 from sched_rl.config.schema import MlpConfig
 from sched_rl.envs.layout import ObservationLayout
 
 
-class MlpPolicy(PolicyPath):
+class MlpPolicy(nn.Module):
     """Flat observation to one logit an action. The no-op's bias starts below the others'."""
 
     def __init__(self, config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> None:
         super().__init__()
-        self.pool = None
         self.body = relu_stack(layout.size, config.hidden_sizes, generator)
         width = config.hidden_sizes[-1] if config.hidden_sizes else layout.size
         self.head = linear(width, layout.num_actions, generator, POLICY_GAIN)
@@ -28,17 +27,12 @@ class MlpPolicy(PolicyPath):
         logits: Tensor = self.head(self.body(observation))
         return logits
 
-    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
-        """Logits (R,) of the legal rows."""
-        return self(states.observation)[states.row_state, states.row_action]  # type: ignore[no-any-return]
 
-
-class MlpValue(ValuePath):
+class MlpValue(nn.Module):
     """Flat observation to one value."""
 
     def __init__(self, config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> None:
         super().__init__()
-        self.pool = None
         self.body = relu_stack(layout.size, config.hidden_sizes, generator)
         width = config.hidden_sizes[-1] if config.hidden_sizes else layout.size
         self.head = linear(width, 1, generator, VALUE_GAIN)
@@ -47,10 +41,6 @@ class MlpValue(ValuePath):
         """Values (B,)."""
         values: Tensor = self.head(self.body(observation)).squeeze(-1)
         return values
-
-    def packed_values(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
-        """Values (B,)."""
-        return self(states.observation)  # type: ignore[no-any-return]
 
 
 def build_mlp(config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> ActorCritic:

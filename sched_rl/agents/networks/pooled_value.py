@@ -7,16 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sched_rl.agents.networks.base import PackedStates, ValuePath
+from sched_rl.agents.networks.base import PackableValue, PackedStates
 from sched_rl.agents.networks.layers import VALUE_GAIN, linear, relu_stack, split_observation
 from sched_rl.agents.networks.pooling import JobPool
 from sched_rl.envs.layout import ObservationLayout
 
 
-class PooledValue(ValuePath):
+class PooledValue(PackableValue):
     """Its own pool of the jobs, beside profile and context, through a stack to one value."""
-
-    pool: JobPool
 
     def __init__(
         self,
@@ -42,6 +40,6 @@ class PooledValue(ValuePath):
         """Values (B,)."""
         return self._value(self.pool(observation), split_observation(observation, self.layout).shared)
 
-    def packed_values(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+    def packed_values(self, states: PackedStates, pooled: Tensor) -> Tensor:
         """Values (B,), given the pooled jobs."""
-        return self._value(self.pool(states.observation) if pooled is None else pooled, states.shared)
+        return self._value(pooled, states.shared)

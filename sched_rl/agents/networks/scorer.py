@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sched_rl.agents.networks.base import ActorCritic, PackedStates, PolicyPath
+from sched_rl.agents.networks.base import PackableActorCritic, PackablePolicy, PackedStates
 from sched_rl.agents.networks.layers import (
     HIDDEN_GAIN,
     NOOP_INITIAL_BIAS,
@@ -27,15 +27,13 @@ from sched_rl.config.schema import ScorerConfig
 from sched_rl.envs.layout import ObservationLayout
 
 
-class ScorerPolicy(PolicyPath):
+class ScorerPolicy(PackablePolicy):
     """Rows (job features, is-no-op) beside a shared context, through one head.
 
     The first layer of the head is split into the part of the row and the part of the context, so that the
     context's is computed once a state. The no-op's row has zeros for a job and 1 in the is-no-op column; a
     bias of its own, which starts below 0, keeps the initial greedy policy from waiting while a job fits.
     """
-
-    pool: JobPool
 
     def __init__(
         self, config: ScorerConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
@@ -72,9 +70,9 @@ class ScorerPolicy(PolicyPath):
         scores = self._score(hidden)
         return torch.cat((scores[:, :1] + self.noop_bias, scores[:, 1:]), 1)
 
-    def packed_logits(self, states: PackedStates, pooled: Tensor | None) -> Tensor:
+    def packed_logits(self, states: PackedStates, pooled: Tensor) -> Tensor:
         """Logits (R,) of the legal rows, given the pooled jobs."""
-        terms = self._state_terms(self.pool(states.observation) if pooled is None else pooled, states.shared)
+        terms = self._state_terms(pooled, states.shared)
         rows = F.linear(states.rows, self.entry_weight[:, : self.layout.job_features + 1])
         hidden = torch.relu(add_state_terms(rows, terms, states))
         return self._score(hidden) + self.noop_bias * states.rows[:, -1]
@@ -82,8 +80,8 @@ class ScorerPolicy(PolicyPath):
 
 def build_scorer(
     config: ScorerConfig, layout: ObservationLayout, generator: torch.Generator, *, fused: bool
-) -> ActorCritic:
+) -> PackableActorCritic:
     """The actor-critic of `agent/network=scorer`."""
     policy = ScorerPolicy(config, layout, generator, fused=fused)
     value = PooledValue(layout, config.pool_size, config.value_hidden_sizes, generator, fused=fused)
-    return ActorCritic(layout, policy, value)
+    return PackableActorCritic(layout, policy, value)
