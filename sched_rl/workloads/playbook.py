@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import EnvConfig
+from sched_rl.errors import WorkloadError
 from sched_rl.seeding import stream
 from sched_rl.workloads.workload import Workload
 
@@ -25,7 +26,12 @@ def generate_workload(env: EnvConfig, seed: int, draws: np.random.RandomState | 
 
     Returns:
         The jobs, to the bit the same for the same family and seed.
+
+    Raises:
+        WorkloadError: when the seed is out of range.
     """
+    if not 0 <= seed < 2**32:
+        raise WorkloadError(f"workload seed {seed}: must be from 0 to {2**32 - 1}")
     if draws is None:
         draws = np.random.RandomState()
     draws.seed(seed)
