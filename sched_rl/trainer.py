@@ -26,6 +26,9 @@ from sched_rl.interrupts import EXIT_CODES, Interrupts
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 
+#: Steps of an episode for each of its jobs: one event when it arrives, one when it completes.
+TYPICAL_STEPS_PER_JOB = 2
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -97,11 +100,17 @@ class _Training:
     def __init__(self, session: RunSession, agent: PpoConfig, checkpoint: Mapping[str, Any] | None) -> None:
         config = session.config
         self._session = session
+        self._agent = agent
         self._steps_per_update = agent.num_envs * agent.rollout_steps
         self._num_updates = agent.total_steps // self._steps_per_update
         encoding = agent.network.observation
         self._env = VectorClusterEnv(
-            config.env, encoding, agent.num_envs, seed=config.seed, families=config.families
+            config.env,
+            encoding,
+            agent.num_envs,
+            seed=config.seed,
+            families=config.families,
+            with_potential=agent.shape_rewards,
         )
         self._ppo = build_ppo(agent, self._env.layout, config.seed, config.device, self._num_updates)
         self._scheduler = LearnedScheduler(self._ppo.greedy_actions, encoding)
@@ -150,6 +159,9 @@ class _Training:
             progress.best_so_far(best.mean_return, best.min_block_return, steps)
             return
         self._env.reset()
+        if self._agent.stagger_starts:
+            config = self._session.config
+            self._env.stagger(TYPICAL_STEPS_PER_JOB * config.env.jobs_per_episode, config.seed)
         row = {"update": 0, "timesteps": 0, **self._evaluate(progress)}
         self._session.record_update(row, {})
 

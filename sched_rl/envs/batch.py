@@ -14,6 +14,7 @@ from sched_rl.envs.rich_observation import observe_rich
 from sched_rl.errors import SimulationError
 from sched_rl.simulator.dynamics import begin_episode, step_clusters
 from sched_rl.simulator.loading import load_workload
+from sched_rl.simulator.potential import write_potential
 from sched_rl.simulator.state import (
     LOOKAHEAD_MODES,
     allocate,
@@ -104,6 +105,10 @@ class ClusterBatch:
         num_finished = step_clusters(self._arrays, self._rules, actions, self.action_mask)
         self._observe(0, self.num_clusters)
         return num_finished
+
+    def write_potential(self, out: NDArray[np.float64]) -> None:
+        """Write the potential of every cluster's state to float64 (N,); see `simulator.potential`."""
+        write_potential(self._arrays, self.capacity, out)
 
     def _observe(self, first: int, last: int) -> None:
         if self.layout.encoding == "playbook":

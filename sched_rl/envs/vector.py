@@ -51,6 +51,8 @@ class VectorClusterEnv:
     Attributes:
         final_observation: float32 (N, layout.size).
         finished: episodes that ended in the last step, in the order of the clusters.
+        potential_before: float64 (N,), of the states that the last step left.
+        potential_after: float64 (N,), of the states that it led to, before any reset; 0 where terminated.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class VectorClusterEnv:
         *,
         seed: int,
         families: Mapping[str, EnvConfig] | None = None,
+        with_potential: bool = False,
     ) -> None:
         """Allocate; call `reset` before the first step.
 
@@ -70,12 +73,17 @@ class VectorClusterEnv:
             num_envs: N.
             seed: the run's seed; workload seeds are drawn from [2**31, 2**32), away from every evaluation split.
             families: configs of the families of a mixture.
+            with_potential: keep `potential_before` and `potential_after` up to date; a learner that shapes its
+                rewards wants them.
         """
         self._batch = ClusterBatch(env, encoding, num_envs)
         self._source = WorkloadSource(env, families or {})
         self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
         self._episode_seeds = np.zeros(num_envs, np.int64)
         self._is_reset = False
+        self._with_potential = with_potential
+        self.potential_before = np.zeros(num_envs, np.float64)
+        self.potential_after = np.zeros(num_envs, np.float64)
         self.num_envs = num_envs
         self.final_observation = np.zeros((num_envs, self.layout.size), np.float32)
         self.finished: list[FinishedEpisode] = []
@@ -148,6 +156,22 @@ class VectorClusterEnv:
         self.finished = []
         self._is_reset = True
 
+    def stagger(self, num_steps: int, seed: int) -> None:
+        """Spread the episodes over their phases, so that a rollout is not all beginnings and the next all ends.
+
+        Every cluster plays at random, feasibly, and begins anew at a step of its own, spread evenly over `num_steps`.
+
+        Args:
+            num_steps: the length of a typical episode, in steps.
+            seed: the run's seed.
+        """
+        draws = stream(seed, "stagger")
+        begins = np.arange(self.num_envs) * num_steps // self.num_envs
+        for step in range(num_steps):
+            for index in np.flatnonzero(begins == step).tolist():
+                self._begin(index, None)
+            self.step(random_feasible_actions(self.action_mask, draws))
+
     def step(
         self,
         actions: NDArray[np.int64],
@@ -169,7 +193,12 @@ class VectorClusterEnv:
             raise SimulationError(
                 "step before the first reset: call reset() once, episodes then follow by themselves"
             )
+        if self._with_potential:
+            self._batch.write_potential(self.potential_before)
         num_finished = self._batch.step(actions, observation, action_mask)
+        if self._with_potential:
+            self._batch.write_potential(self.potential_after)
+            self.potential_after[self.terminated] = 0.0
         self.finished = []
         if num_finished:
             for index in np.flatnonzero(self._batch.state.clusters["finished"]).tolist():
@@ -215,3 +244,9 @@ class VectorClusterEnv:
             load_generator_state(generator, value)
         self.finished = []
         self._is_reset = bool(saved["is_reset"])
+
+
+def random_feasible_actions(action_mask: NDArray[np.bool_], draws: np.random.Generator) -> NDArray[np.int64]:
+    """A job that fits, uniformly, for each row of a mask bool (N, K + 1); the no-op where none does. int64 (N,)."""
+    keys = np.where(action_mask[:, 1:], draws.random(action_mask[:, 1:].shape), -1.0)
+    return np.where(action_mask[:, 1:].any(axis=1), keys.argmax(axis=1) + 1, 0)

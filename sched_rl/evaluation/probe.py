@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.batch import ClusterBatch
+from sched_rl.envs.vector import random_feasible_actions
 from sched_rl.evaluation.blocks import Block, episode_source
 from sched_rl.seeding import stream
 
@@ -50,11 +51,6 @@ def probe_states(
             observations.append(batch.observation[rows].copy())
             masks.append(batch.action_mask[rows].copy())
             gathered += int(rows.sum())
-        batch.step(_random_feasible(batch.action_mask, draws))
+        batch.step(random_feasible_actions(batch.action_mask, draws))
         step += 1
     return ProbeStates(np.concatenate(observations)[:NUM_STATES], np.concatenate(masks)[:NUM_STATES])
-
-
-def _random_feasible(action_mask: NDArray[np.bool_], draws: np.random.Generator) -> NDArray[np.int64]:
-    keys = np.where(action_mask[:, 1:], draws.random(action_mask[:, 1:].shape), -1.0)
-    return np.where(action_mask[:, 1:].any(axis=1), keys.argmax(axis=1) + 1, 0)

@@ -15,10 +15,11 @@ HIDDEN_GAIN = math.sqrt(2.0)
 POLICY_GAIN = 0.01
 VALUE_GAIN = 1.0
 
-#: Where the no-op's logit starts. At initialisation logits differ by a few hundredths; half a unit keeps
-#: the greedy policy from waiting while a job fits, and still leaves the no-op more than half of a job's
-#: probability.
-NOOP_INITIAL_BIAS = -0.5
+#: Where the no-op's logit starts; at initialisation logits differ by a few hundredths. A wait costs little while the
+#: sampled steps around it still start jobs, so a no-op near the jobs' logits drifts above each single one of them, and
+#: then the greedy policy waits for ever. From three units below, it is tried one time in twenty of a job's, and has to
+#: earn its way up.
+NOOP_INITIAL_BIAS = -3.0
 
 
 class ObservationParts(NamedTuple):

@@ -1,0 +1,104 @@
+"""The potential that rewards are shaped with, and the staggered start of training episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sched_rl.config.load import load_config
+from sched_rl.envs.vector import VectorClusterEnv, random_feasible_actions
+
+
+def make_env(num_envs, *overrides):
+    config = load_config("train", ["env=playbook", "env.jobs_per_episode=40", *overrides])
+    env = VectorClusterEnv(config.env, "playbook", num_envs, seed=3, with_potential=True)
+    env.reset()
+    return config.env, env
+
+
+def naive_potential(config, env, c):
+    """Straight from the formula in `simulator.potential`, job by job."""
+    state, cluster = env._batch.state, env._batch.state.clusters[c]
+    now_s, gpus, total, horizon_s = (
+        cluster["now_s"],
+        config.num_gpus,
+        cluster["total_work"],
+        cluster["horizon_s"],
+    )
+    incomplete = backlog = arriving = 0.0
+    for row, job in enumerate(state.jobs[c]):
+        width = int(state.demand[c, row, 0])
+        if not np.isnan(job["start_s"]):
+            done_s = min(now_s - job["start_s"], job["duration_s"])
+            if done_s < job["duration_s"]:
+                incomplete += job["work"]
+                backlog += (job["duration_s"] - done_s) * width
+        elif job["submit_s"] <= now_s:
+            backlog += job["work"]
+        else:
+            arriving += job["work"]
+    end_s = now_s + (backlog + arriving) / gpus
+    incomplete += sum(job["work"] for job in state.jobs[c] if np.isnan(job["start_s"]))
+    return incomplete / total - backlog**2 / (2 * gpus * horizon_s * total) + (horizon_s - end_s) / horizon_s
+
+
+def test_potential_is_its_formula_along_episodes():
+    config, env = make_env(4)
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        expected = [naive_potential(config, env, c) for c in range(4)]
+        env.step(random_feasible_actions(env.action_mask, draws))
+        np.testing.assert_allclose(env.potential_before, expected, atol=1e-9)
+
+
+def test_potential_of_one_step_is_that_before_the_next_unless_the_episode_ended():
+    _, env = make_env(8)
+    draws, ends = np.random.default_rng(1), 0
+    env.step(random_feasible_actions(env.action_mask, draws))
+    for _ in range(200):
+        after, ended = env.potential_after.copy(), env.terminated | env.truncated
+        assert (after[env.terminated] == 0).all()
+        env.step(random_feasible_actions(env.action_mask, draws))
+        np.testing.assert_array_equal(env.potential_before[~ended], after[~ended])
+        ends += int(ended.sum())
+    assert ends >= 8
+
+
+def test_what_shaping_leaves_of_a_full_cluster_is_nearly_nothing():
+    """While no GPU stands idle and nothing arrives, next to nothing."""
+    _, env = make_env(1, "env.arrival_mode=all_at_zero", "env.num_gpus=1", "env.reward.noop_penalty_scale=0")
+    env.step(np.array([1]))  # from here on the single GPU is busy until the last job
+    shaped, expected = [], []
+    cluster = env._batch.state.clusters[0]
+    while not (env.terminated[0] or env.truncated[0]):
+        env.step(np.array([1 if env.action_mask[0, 1] else 0]))
+        if not (env.terminated[0] or env.truncated[0]):
+            shaped.append(env.reward[0] + env.potential_after[0] - env.potential_before[0])
+            # The real time pressure takes the backlog at the right end of a step, the fluid one all along it.
+            expected.append(env.dt_s[0] ** 2 / (2 * cluster["horizon_s"] * cluster["total_work"]))
+    assert len(shaped) > 20
+    np.testing.assert_allclose(shaped, expected, atol=1e-7)
+
+
+def test_staggered_clusters_are_spread_over_the_phases_of_an_episode():
+    config, env = make_env(16)
+    env.stagger(80, seed=1)
+    steps = np.sort(env._batch.state.clusters["steps"])
+    assert len(np.unique(steps)) >= 14
+    assert steps[-1] - steps[0] >= 60
+
+
+def test_staggering_is_the_same_for_the_same_seed():
+    first, second = (make_env(4)[1] for _ in range(2))
+    for env in (first, second):
+        env.stagger(80, seed=1)
+    np.testing.assert_array_equal(first.observation, second.observation)
+
+
+@pytest.mark.parametrize("nothing_fits", [True, False])
+def test_random_feasible_actions_are_legal(nothing_fits):
+    mask = np.zeros((200, 6), bool)
+    mask[:, 0] = True
+    mask[:, [2, 4]] = not nothing_fits
+    actions = random_feasible_actions(mask, np.random.default_rng(0))
+    assert set(actions.tolist()) == ({0} if nothing_fits else {2, 4})
