@@ -81,7 +81,7 @@ def test_what_shaping_leaves_of_a_full_cluster_is_nearly_nothing():
 
 
 def test_staggered_clusters_are_spread_over_the_phases_of_an_episode():
-    config, env = make_env(16)
+    _, env = make_env(16)
     env.stagger(80, seed=1)
     steps = np.sort(env._batch.state.clusters["steps"])
     assert len(np.unique(steps)) >= 14
