@@ -49,7 +49,12 @@ def run_evaluate(
         if other != name:
             baseline = evaluate(build_scheduler(agent), blocks, config.families)
             judged[other] = evaluation_json(baseline, agent=other, env=env, split=split)
-    table = final_table({key: row["episodes"] for key, row in judged.items()}, checkpoint=name, split=split)
+    table = final_table(
+        {key: row["episodes"] for key, row in judged.items()},
+        checkpoint=name,
+        split=split,
+        is_learned=isinstance(config.agent, PpoConfig),
+    )
     print(f"{name} on {env}, {split} blocks:")
     print_table(table, show_blocks=True)
     print(_by_width(evaluation, judged[name]))

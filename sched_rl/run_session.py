@@ -11,7 +11,7 @@ from typing import Any, Self
 from sched_rl.config.convert import config_to_dict
 from sched_rl.config.overrides import argument
 from sched_rl.config.record import config_digest
-from sched_rl.config.schema import Config
+from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import SchedRLError
 from sched_rl.evaluation.blocks import Split, make_blocks
 from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
@@ -151,7 +151,7 @@ class RunSession:
         if config.eval.final_report:
             self._report(scheduler)
         elif self._baselines:
-            self._print_table({name: own, **self._baselines}, "val", "val, which chose the checkpoint")
+            self._print_table({name: own, **self._baselines}, "val", "val")
         self._record.end("FINISHED", self._update)
         self._writer.finish("FINISHED")
         print(f"\nrun folder: {self.folder}")
@@ -174,7 +174,9 @@ class RunSession:
 
     def _print_table(self, judged: Mapping[str, dict[str, Any]], split: str, heading: str) -> None:
         episodes = {name: row["episodes"] for name, row in judged.items()}
-        table = final_table(episodes, checkpoint=self.config.agent.name, split=split)
+        agent = self.config.agent
+        is_learned = isinstance(agent, PpoConfig)
+        table = final_table(episodes, checkpoint=agent.name, split=split, is_learned=is_learned)
         print(f"\n{self.config.env.name}, blocks of {heading}:")
         print_table(table)
 

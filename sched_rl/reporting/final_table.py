@@ -67,6 +67,7 @@ class FinalTable:
         rows: the checkpoint first.
         fluid_bound: the blocks' mean fluid bound as a row without schedule; None where episodes carry none.
         verdict: one honest sentence.
+        is_learned: the first row is a checkpoint that the val blocks chose.
     """
 
     split: str
@@ -74,9 +75,12 @@ class FinalTable:
     rows: tuple[FinalRow, ...]
     fluid_bound: FinalRow | None
     verdict: str
+    is_learned: bool = True
 
 
-def final_table(episodes: Mapping[str, Sequence[Episode]], *, checkpoint: str, split: str) -> FinalTable:
+def final_table(
+    episodes: Mapping[str, Sequence[Episode]], *, checkpoint: str, split: str, is_learned: bool = True
+) -> FinalTable:
     """Compare a checkpoint with every baseline on paired episodes.
 
     "Beats every baseline" needs each of the 95 % intervals above 0. That is an intersection-union test
@@ -88,6 +92,7 @@ def final_table(episodes: Mapping[str, Sequence[Episode]], *, checkpoint: str, s
             block.
         checkpoint: which of the schedulers is judged.
         split: val, promote or report.
+        is_learned: the judged scheduler was chosen by its val score; a fixed one was not.
 
     Raises:
         ReportError: schedulers that did not play the same episodes, an episode twice, or a missing field.
@@ -113,6 +118,7 @@ def final_table(episodes: Mapping[str, Sequence[Episode]], *, checkpoint: str, s
         rows=(_row(checkpoint, aligned[checkpoint], None), *baselines),
         fluid_bound=_fluid_bound(aligned[checkpoint]),
         verdict=verdict(checkpoint, {row.name: row.difference for row in baselines if row.difference}),
+        is_learned=is_learned,
     )
 
 
@@ -211,7 +217,7 @@ def _footnote(table: FinalTable) -> str:
     plural = "s" if blocks != 1 else ""
     text = f"{table.split}: {table.episodes_per_scheduler} paired episodes in {blocks} block{plural}"
     text += f"; difference: {table.rows[0].name} minus that row"
-    if table.split == "val":
+    if table.split == "val" and table.is_learned:
         text += "; these seeds chose the checkpoint, which flatters it"
     return text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from sched_rl.errors import RunFolderError, TrackingError
 from sched_rl.tracking.description import MAX_TAG, metric_key, run_name, run_params, run_tags
 from sched_rl.tracking.feed import FeedRow, RunFeed, to_milliseconds
 from sched_rl.tracking.mlflow_store import ensure_experiment, open_client, resolve_uri, translated
-from sched_rl.tracking.reading import read_baselines, read_config, read_provenance
-from sched_rl.tracking.record import BASELINES, RECORD_FILES, Status
+from sched_rl.tracking.reading import read_baselines, read_config, read_provenance, read_report
+from sched_rl.tracking.record import BASELINES, RECORD_FILES, REPORT, Status
 from sched_rl.tracking.redaction import redact
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ class MlflowRun:
             RunFolderError: malformed rows.
         """
         client, feed = self._connection()
-        self._send_baselines(client)
+        self._send_scores(client, "baseline", self.folder / BASELINES, read_baselines)
+        self._send_scores(client, "report", self.folder / REPORT, read_report)
         sent = batches = 0
         while (batch := self._fill_batch(feed)) and (max_batches is None or batches < max_batches):
             with translated(self.uri):
@@ -202,17 +203,18 @@ class MlflowRun:
         if changed:
             client.set_tag(run.info.run_id, "changed_params", "\n".join(changed)[:MAX_TAG])
 
-    def _send_baselines(self, client: MlflowClient) -> None:
-        """Log each heuristic's scores once, at step 0, as metrics, so that the compare page shows them."""
+    def _send_scores(
+        self, client: MlflowClient, prefix: str, path: Path, read: Callable[[Path], Mapping[str, Any]]
+    ) -> None:
+        """Log the scores of a file once, at step 0, as metrics, so that the compare page shows them."""
         from mlflow.entities import Metric
 
-        path = self.folder / BASELINES
-        if not path.exists() or any(key.startswith("baseline.") for key in self._known_metrics):
+        if not path.exists() or any(key.startswith(f"{prefix}.") for key in self._known_metrics):
             return
         timestamp = int(path.stat().st_mtime * 1000)
         scores = {
-            metric_key(f"baseline.{name}.{key}"): value
-            for name, evaluation in read_baselines(self.folder).items()
+            metric_key(f"{prefix}.{name}.{key}"): value
+            for name, evaluation in read(self.folder).items()
             if isinstance(evaluation, Mapping)
             for key, value in evaluation.items()
             if isinstance(value, int | float) and not isinstance(value, bool)

@@ -10,7 +10,16 @@ import numpy as np
 import yaml
 
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.record import BASELINES, CONFIG, EVALUATIONS, EVENTS, METRICS, PROVENANCE, Status
+from sched_rl.tracking.record import (
+    BASELINES,
+    CONFIG,
+    EVALUATIONS,
+    EVENTS,
+    METRICS,
+    PROVENANCE,
+    REPORT,
+    Status,
+)
 from sched_rl.tracking.tables import parse_numbers, read_lines, read_table
 
 _INTEGERS = frozenset({"update", "seed", "steps", "noop_steps", "noop_feasible_steps", "invalid_steps"})
@@ -66,6 +75,15 @@ def read_baselines(folder: Path) -> dict[str, Any]:
         RunFolderError: malformed.
     """
     return _read_json_object(folder / BASELINES) if (folder / BASELINES).exists() else {}
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The evaluations on the report blocks by name; empty when the run has read none.
+
+    Raises:
+        RunFolderError: malformed.
+    """
+    return _read_json_object(folder / REPORT) if (folder / REPORT).exists() else {}
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:

@@ -236,7 +236,7 @@ def test_mlflow_gets_the_rows_once_across_a_resume(tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Progress, "update", stop_here)
-    assert main([*TINY, "run.folder=run"]) == 143
+    assert main([*TINY, "run.folder=run", "eval.final_report=true"]) == 143
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     (stopped,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert stopped.info.status == "KILLED"
@@ -248,4 +248,5 @@ def test_mlflow_gets_the_rows_once_across_a_resume(tmp_path, monkeypatch):
     history = client.get_metric_history(ended.info.run_id, "v_loss")
     assert [point.step for point in history] == [128 * update for update in range(1, 7)]
     assert ended.data.metrics["baseline.sjf.eval_mean_return"] > 0
+    assert ended.data.metrics["report.ppo.eval_min_block_return"] > 0
     assert ended.data.tags["agent"] == "ppo"
