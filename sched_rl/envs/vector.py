@@ -50,6 +50,7 @@ class VectorClusterEnv:
 
     Attributes:
         final_observation: float32 (N, layout.size).
+        final_action_mask: bool (N, K + 1), of `final_observation`.
         finished: episodes that ended in the last step, in the order of the clusters.
         potential_before: float64 (N,), of the states that the last step left.
         potential_after: float64 (N,), of the states that it led to, before any reset; 0 where terminated.
@@ -64,6 +65,7 @@ class VectorClusterEnv:
         seed: int,
         families: Mapping[str, EnvConfig] | None = None,
         with_potential: bool = False,
+        track_gpus: bool = False,
     ) -> None:
         """Allocate; call `reset` before the first step.
 
@@ -75,8 +77,9 @@ class VectorClusterEnv:
             families: configs of the families of a mixture.
             with_potential: keep `potential_before` and `potential_after` up to date; a learner that shapes its
                 rewards wants them.
+            track_gpus: number the GPUs even where the observation does not need it (for pictures).
         """
-        self._batch = ClusterBatch(env, encoding, num_envs)
+        self._batch = ClusterBatch(env, encoding, num_envs, track_gpus=track_gpus)
         self._source = WorkloadSource(env, families or {})
         self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
         self._episode_seeds = np.zeros(num_envs, np.int64)
@@ -86,12 +89,18 @@ class VectorClusterEnv:
         self.potential_after = np.zeros(num_envs, np.float64)
         self.num_envs = num_envs
         self.final_observation = np.zeros((num_envs, self.layout.size), np.float32)
+        self.final_action_mask = np.zeros((num_envs, self.layout.num_actions), np.bool_)
         self.finished: list[FinishedEpisode] = []
 
     @property
     def layout(self) -> ObservationLayout:
         """The parts of an observation."""
         return self._batch.layout
+
+    @property
+    def batch(self) -> ClusterBatch:
+        """The clusters themselves, to look at."""
+        return self._batch
 
     @property
     def observation(self) -> NDArray[np.float32]:
@@ -148,7 +157,7 @@ class VectorClusterEnv:
         for index in range(self.num_envs):
             seed = None if seeds is None else seeds.get(index)
             if seed is not None:
-                self._seed_streams[index] = stream(seed, "workload")
+                self._seed_streams[index] = np.random.default_rng(seed)  # as `gymnasium.Env.reset` does
             self._begin(index, seed)
         clusters = self._batch.state.clusters
         for name in ("reward", "dt_s", "terminated", "truncated", "invalid_action", "noop_feasible"):
@@ -204,6 +213,7 @@ class VectorClusterEnv:
             for index in np.flatnonzero(self._batch.state.clusters["finished"]).tolist():
                 self.finished.append(self._finished_episode(index))
                 self.final_observation[index] = self.observation[index]
+                self.final_action_mask[index] = self.action_mask[index]
                 self._begin(index, None)
 
     def _begin(self, index: int, seed: int | None) -> None:

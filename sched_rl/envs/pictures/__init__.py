@@ -1,0 +1,1 @@
+"""Pictures of one cluster, as text and as an image."""
