@@ -27,6 +27,17 @@ BATCH_VALUES = 1000
 _BATCH_PARAMS = 100
 
 
+#: What MLflow gets of a baseline's and of the report's evaluations; the rest stays in the files.
+COMPARED_SCORES = (
+    "eval_mean_return",
+    "eval_min_block_return",
+    "eval_max_block_return",
+    "mean_wait_s",
+    "mean_bounded_slowdown",
+    "utilization",
+)
+
+
 class MlflowRun:
     """The counterpart of a run's folder in a store; found again by tracking.json or by the tag `run_uid`.
 
@@ -217,7 +228,7 @@ class MlflowRun:
             for name, evaluation in read(self.folder).items()
             if isinstance(evaluation, Mapping)
             for key, value in evaluation.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
+            if key in COMPARED_SCORES and isinstance(value, int | float)
         }
         with translated(self.uri):
             metrics = [Metric(key, float(value), timestamp, 0) for key, value in scores.items()]

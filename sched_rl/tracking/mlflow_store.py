@@ -37,6 +37,10 @@ class StoreBusyError(TrackingError):
     """Another process holds the store's lock; this passes."""
 
 
+#: Opens the experiment in the UI's view for training runs rather than in that for language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+
+
 def resolve_uri(uri: str | None) -> str:
     """The store to use: the given one, else MLFLOW_TRACKING_URI, else `mlflow.db` in the working directory.
 
@@ -126,7 +130,8 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=_artifact_location(uri, name)))
+                location = _artifact_location(uri, name)
+                return str(client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS))
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another starter was first
                 if found is None:
