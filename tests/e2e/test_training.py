@@ -184,7 +184,8 @@ def test_resuming_a_finished_run_changes_no_number(run, tmp_path):
     assert (folder / "metrics.csv").read_bytes() == (run / "metrics.csv").read_bytes()
 
 
-def test_sigterm_ends_a_run_with_143_and_a_resumable_folder(tmp_path):
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
+def test_a_signal_ends_a_run_with_its_exit_code_and_a_resumable_folder(tmp_path, number, exit_code):
     folder = tmp_path / "killed"
     arguments = [*UNTRACKED, "agent.total_steps=1000000", "progress=plain", f"run.folder={folder}"]
     process = subprocess.Popen(
@@ -194,9 +195,9 @@ def test_sigterm_ends_a_run_with_143_and_a_resumable_folder(tmp_path):
     for line in process.stdout:  # the display's first lines come once training runs
         if "worst block" in line:
             break
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == exit_code
     assert f"python -m sched_rl.train resume={folder}" in output
     assert CheckpointStore(folder / "checkpoints").latest() is not None
 
