@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from sched_rl.checkpoint import write_atomically
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import RunFolderError
+from sched_rl.evaluation.baselines import judge_baselines
 from sched_rl.evaluation.blocks import make_blocks
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
-from sched_rl.reporting.final_table import final_table, print_table
-from sched_rl.schedulers.registry import build_scheduler
+from sched_rl.reporting.final_table import final_table
+from sched_rl.reporting.table_views import print_table
+from sched_rl.tracking.record import json_ready
 
 
 def run_evaluate(
@@ -36,26 +37,19 @@ def run_evaluate(
         RunFolderError: an output that cannot be written.
         CheckpointError: a checkpoint that is missing, damaged or of another network.
     """
-    if isinstance(config.agent, PpoConfig):
+    is_learned = isinstance(config.agent, PpoConfig)
+    if is_learned:
         import torch
 
         torch.set_num_threads(config.threads)
-    split = config.eval.split
+    name, split = config.agent.name, config.eval.split
     blocks = make_blocks(config.eval, config.env, config.families, split)
     evaluation = evaluate(scheduler_of(config, checkpoint), blocks, config.families)
-    name, env = config.agent.name, config.env.name
-    judged = {name: evaluation_json(evaluation, agent=name, env=env, split=split)}
-    for other, agent in config.baseline_agents.items():
-        if other != name:
-            baseline = evaluate(build_scheduler(agent), blocks, config.families)
-            judged[other] = evaluation_json(baseline, agent=other, env=env, split=split)
-    table = final_table(
-        {key: row["episodes"] for key, row in judged.items()},
-        checkpoint=name,
-        split=split,
-        is_learned=isinstance(config.agent, PpoConfig),
-    )
-    print(f"{name} on {env}, {split} blocks:")
+    judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split=split)}
+    judged |= judge_baselines(config, blocks, split)
+    episodes = {key: row["episodes"] for key, row in judged.items()}
+    print(f"{name} on {config.env.name}, {split} blocks:")
+    table = final_table(episodes, checkpoint=name, split=split, is_learned=is_learned)
     print_table(table, show_blocks=True)
     print(_by_width(evaluation, judged[name]))
     if output is not None:
@@ -70,19 +64,11 @@ def run_evaluate(
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write strict JSON, whole or not at all; a number that is not finite becomes null."""
-    text = json.dumps(_finite(document), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(json_ready(document), indent=1, allow_nan=False) + "\n"
     try:
         write_atomically(path, text.encode())
     except OSError as error:
         raise RunFolderError(f"output={path}: cannot be written ({error.strerror})") from error
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _by_width(evaluation: Evaluation, row: dict[str, Any]) -> str:

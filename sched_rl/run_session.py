@@ -13,12 +13,13 @@ from sched_rl.config.overrides import argument
 from sched_rl.config.record import config_digest
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import SchedRLError
-from sched_rl.evaluation.blocks import Split, make_blocks
+from sched_rl.evaluation.baselines import judge_baselines
+from sched_rl.evaluation.blocks import make_blocks
 from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
-from sched_rl.reporting.final_table import final_table, print_table
+from sched_rl.reporting.final_table import final_table
+from sched_rl.reporting.table_views import print_table
 from sched_rl.schedulers.base import Scheduler
-from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.tracking.columns import record_columns
 from sched_rl.tracking.mlflow_writer import open_writer
 from sched_rl.tracking.provenance import collect_provenance
@@ -88,21 +89,13 @@ class RunSession:
 
     def judge_baselines(self) -> dict[str, tuple[float, float]]:
         """Run the baselines on the val blocks and record them; their (mean, worst block) by name."""
-        self._baselines = self._judge_on("val", self.blocks)
+        self._baselines = judge_baselines(self.config, self.blocks, "val")
         if self._is_new:
             self._record.write_baselines(self._baselines)
         return {
             name: (judged["eval_mean_return"], judged["eval_min_block_return"])
             for name, judged in self._baselines.items()
         }
-
-    def _judge_on(self, split: Split, blocks: Any) -> dict[str, dict[str, Any]]:
-        config = self.config
-        judged = {}
-        for name, agent in config.baseline_agents.items():
-            evaluation = evaluate(build_scheduler(agent), blocks, config.families)
-            judged[name] = evaluation_json(evaluation, agent=name, env=config.env.name, split=split)
-        return judged
 
     def record_update(self, row: Mapping[str, Any], timings: Mapping[str, float]) -> None:
         """Append the row of an update to metrics.csv, its timings to timings.csv."""
@@ -168,7 +161,7 @@ class RunSession:
         blocks = make_blocks(config.eval, config.env, config.families, "report")
         evaluation = evaluate(scheduler, blocks, config.families)
         judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split="report")}
-        judged |= {other: row for other, row in self._judge_on("report", blocks).items() if other != name}
+        judged |= judge_baselines(config, blocks, "report")
         self._record.write_report(judged)
         self._print_table(judged, "report", "report, read once")
 

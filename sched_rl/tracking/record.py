@@ -120,15 +120,15 @@ class RunRecord:
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Write where the run comes from, see `provenance.collect_provenance`."""
-        self._write(PROVENANCE, json.dumps(_json_ready(provenance), indent=1, allow_nan=False) + "\n")
+        self._write(PROVENANCE, json.dumps(json_ready(provenance), indent=1, allow_nan=False) + "\n")
 
     def write_baselines(self, baselines: Mapping[str, Any]) -> None:
         """Write the heuristics' evaluations on the same blocks: from each name to its evaluation JSON."""
-        self._write(BASELINES, json.dumps(_json_ready(baselines), allow_nan=False) + "\n")
+        self._write(BASELINES, json.dumps(json_ready(baselines), allow_nan=False) + "\n")
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write the evaluations on the report blocks: the run's scheduler first, then the baselines."""
-        self._write(REPORT, json.dumps(_json_ready(report), allow_nan=False) + "\n")
+        self._write(REPORT, json.dumps(json_ready(report), allow_nan=False) + "\n")
 
     def append_metrics(self, row: Mapping[str, Cell]) -> None:
         """Append the row of an update; a column without a value this update stays empty."""
@@ -145,7 +145,7 @@ class RunRecord:
     def event(self, kind: str, update: int, **fields: Any) -> None:
         """Append a line to events.jsonl: a finding, a guard's action, a signal; nan and inf become null."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"time": now, "kind": kind, "update": update, **_json_ready(fields)}
+        line = {"time": now, "kind": kind, "update": update, **json_ready(fields)}
         self._events.append(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def end(self, status: Status, update: int) -> None:
@@ -222,11 +222,11 @@ def _plain(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
-def _json_ready(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
     """Like `_plain`, with None for nan and inf, which JSON does not know."""
     value = _plain(value)
     if isinstance(value, dict):
-        return {str(key): _json_ready(item) for key, item in value.items()}
+        return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_json_ready(item) for item in value]
+        return [json_ready(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

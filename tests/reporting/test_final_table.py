@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sched_rl.reporting.final_table import ReportError, final_table, render_rich, render_text, verdict
+from sched_rl.reporting.final_table import ReportError, final_table, verdict
+from sched_rl.reporting.table_views import render_rich, render_text
 from sched_rl.statistics import Interval, paired_difference
 
 
