@@ -69,7 +69,7 @@ def _remaining(state: ClusterState, rules: Rules, c: int, i: int) -> np.float32:
 @subkernel
 def _write_per_gpu(state: ClusterState, rules: Rules, c: int, segment: NDArray[np.float32]) -> None:
     segment[:] = np.float32(0.0)
-    for i in range(state.clusters[c].num_running):
+    for i in range(int(state.clusters[c].num_running)):
         left = _remaining(state, rules, c, i)
         for gpu in range(segment.shape[0]):
             if state.gpu_job[c, gpu] == state.running[c, i].job:
@@ -80,7 +80,7 @@ def _write_per_gpu(state: ClusterState, rules: Rules, c: int, segment: NDArray[n
 def _write_sorted(state: ClusterState, rules: Rules, c: int, segment: NDArray[np.float32]) -> None:
     position = state.idle[c, 0]  # idle GPUs have nothing remaining and come first
     segment[:position] = np.float32(0.0)
-    for i in range(state.clusters[c].num_running):
+    for i in range(int(state.clusters[c].num_running)):
         left = _remaining(state, rules, c, i)
         for _ in range(state.running[c, i].gpus):
             segment[position] = left

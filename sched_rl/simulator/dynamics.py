@@ -130,14 +130,14 @@ def _start_job(state: ClusterState, rules: Rules, c: int, job: int) -> None:
         state.idle[c, r] -= state.demand[c, job, r]
     end_s = cluster.now_s + state.jobs[c, job].duration_s
     state.jobs[c, job].start_s = cluster.now_s
-    position = cluster.num_running
+    position = int(cluster.num_running)
     while position > 0 and state.running[c, position - 1].end_s > end_s:
         _copy_running(state, c, position - 1, position)
         position -= 1
     running = state.running[c, position]
     running.end_s, running.job, running.gpus = end_s, job, state.demand[c, job, 0]
     cluster.num_running += 1
-    push_event(state.heap[c], cluster.heap_size, event_key(end_s, True), num_jobs + job)
+    push_event(state.heap[c], int(cluster.heap_size), event_key(end_s, True), num_jobs + job)
     cluster.heap_size += 1
     if rules.track_gpus:
         _occupy_lowest_gpus(state.gpu_job[c], job, state.demand[c, job, 0])

@@ -1,7 +1,7 @@
 """The playbook's workload generator: one seed, one list of jobs, the published stream of draws.
 
-Draws come from NumPy's legacy `RandomState` in a fixed order, because the study's figures rest on that stream.
-Everything that the study did not have (due times, mixtures) draws from a stream of its own.
+Draws come from NumPy's legacy stream in a fixed order, because the study's figures rest on it. Everything that the
+study did not have (due times, mixtures) draws from a stream of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sched_rl.config.schema import EnvConfig
 from sched_rl.errors import WorkloadError
 from sched_rl.seeding import stream
+from sched_rl.workloads.legacy_stream import LegacyStream
 from sched_rl.workloads.workload import Workload
 
 
@@ -21,8 +22,7 @@ def generate_workload(env: EnvConfig, seed: int, draws: np.random.RandomState | 
     Args:
         env: the family, not a mixture.
         seed: 0 to 2**32 - 1.
-        draws: a legacy stream to reseed and use. It is left as the generation left it (the study's random scheduler
-            draws on from there); and keeping one saves making one, which costs more than all the draws together.
+        draws: is put where the generation leaves the stream: the study's random scheduler draws on from there.
 
     Returns:
         The jobs, to the bit the same for the same family and seed.
@@ -32,14 +32,14 @@ def generate_workload(env: EnvConfig, seed: int, draws: np.random.RandomState | 
     """
     if not 0 <= seed < 2**32:
         raise WorkloadError(f"workload seed {seed}: must be from 0 to {2**32 - 1}")
-    if draws is None:
-        draws = np.random.RandomState()
-    draws.seed(seed)
-    duration_s = _durations(env, draws)
+    legacy = LegacyStream(seed)
+    duration_s = _durations(env, legacy)
     d_norm = duration_s / np.float32(env.max_duration)
-    gpus = _gpus(env, d_norm, draws)
-    priority = _priorities(env, d_norm, draws)
-    submit_s = _submissions(env, draws)
+    gpus = _gpus(env, d_norm, legacy)
+    priority = _priorities(env, d_norm, legacy)
+    submit_s = _submissions(env, legacy)
+    if draws is not None:
+        legacy.hand_over(draws)
     total_work = float(np.sum(duration_s.astype(np.float64) * gpus))
     horizon_s = env.max_episode_time
     if horizon_s is None:
@@ -62,7 +62,7 @@ def arrival_span_s(env: EnvConfig) -> float:
     return env.max_duration if env.arrival_span is None else env.arrival_span
 
 
-def _durations(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.float32]:
+def _durations(env: EnvConfig, draws: LegacyStream) -> NDArray[np.float32]:
     n, longest = env.jobs_per_episode, env.max_duration
     if env.duration_mode == "uniform":
         duration = draws.uniform(0.05 * longest, 0.2 * longest, n)
@@ -74,7 +74,7 @@ def _durations(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.float
     return _clipped(duration, 1e-6, longest).astype(np.float32)
 
 
-def _gpus(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomState) -> NDArray[np.int32]:
+def _gpus(env: EnvConfig, d_norm: NDArray[np.float32], draws: LegacyStream) -> NDArray[np.int32]:
     widest = min(env.num_gpus, 8 if env.max_gpus_per_job is None else env.max_gpus_per_job)
     # The cast makes the blend float64: in float32, 0.3 * 7 + 0.7 * 2 falls just under 3.5.
     by_length = 1 + np.floor(d_norm**0.6 * (widest - 1)).astype(np.int64)
@@ -83,9 +83,7 @@ def _gpus(env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomSt
     return _clipped(np.rint(blend), 1.0, widest).astype(np.int32)
 
 
-def _priorities(
-    env: EnvConfig, d_norm: NDArray[np.float32], draws: np.random.RandomState
-) -> NDArray[np.int32]:
+def _priorities(env: EnvConfig, d_norm: NDArray[np.float32], draws: LegacyStream) -> NDArray[np.int32]:
     highest = env.max_priority
     at_random = draws.randint(1, highest + 1, env.jobs_per_episode)
     if env.priority_duration_corr == "none":
@@ -97,7 +95,7 @@ def _priorities(
     return _clipped(np.rint(blend), 1.0, highest).astype(np.int32)
 
 
-def _submissions(env: EnvConfig, draws: np.random.RandomState) -> NDArray[np.float32]:
+def _submissions(env: EnvConfig, draws: LegacyStream) -> NDArray[np.float32]:
     n = env.jobs_per_episode
     if env.arrival_mode == "all_at_zero":
         return np.zeros(n, np.float32)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from sched_rl.config.schema import EnvConfig
 from sched_rl.errors import WorkloadError
 from sched_rl.seeding import stream
@@ -33,7 +31,6 @@ class WorkloadSource:
                 f"env.families={list(names)}: no config for {missing}; known: {sorted(families)}"
             )
         self._choices = tuple(families[name] for name in names) or (env,)
-        self._draws = np.random.RandomState()
 
     def family(self, seed: int) -> EnvConfig:
         """The family that a seed draws; uniform over the mixture."""
@@ -44,4 +41,4 @@ class WorkloadSource:
     def workload(self, seed: int) -> tuple[EnvConfig, Workload]:
         """The family of a seed and its jobs."""
         family = self.family(seed)
-        return family, generate_workload(family, seed, self._draws)
+        return family, generate_workload(family, seed)

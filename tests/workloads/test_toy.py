@@ -79,5 +79,7 @@ def test_no_other_schedule_has_a_larger_return(seed, reward):
 
 @pytest.mark.parametrize("num_jobs", [0, 13])
 def test_more_pieces_than_there_are_is_refused(num_jobs):
-    with pytest.raises(WorkloadError, match=rf"num_jobs={num_jobs}: must be from 1 to num_gpus \* makespan_s = 12"):
+    with pytest.raises(
+        WorkloadError, match=rf"num_jobs={num_jobs}: must be from 1 to num_gpus \* makespan_s = 12"
+    ):
         perfect_packing(3, 4, num_jobs, 0)
