@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import num_visible
-from sched_rl.simulator.state import ClusterState, Ints, Plain, Rules
+from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Ints, Plain, Rules
 
 _PER_GPU, _SORTED, _CDF = 1, 2, 3  # positions in simulator.state.LOOKAHEAD_MODES
 
@@ -50,12 +50,13 @@ def _write_jobs(state: ClusterState, rules: Rules, c: int, row: NDArray[np.float
     cluster = state.clusters[c]
     head, now_s, a_second = cluster.queue_head, cluster.now_s, 1.0 / max(1e-6, cluster.horizon_s)
     visible = num_visible(state, rules, c)
-    features = state.queue_features[c, 4 * head : 4 * (head + visible)]
+    features = state.queue_features[c, QUEUE_FEATURES * head : QUEUE_FEATURES * (head + visible)]
     for slot in range(visible):
-        row[4 * slot] = features[4 * slot]
-        row[4 * slot + 1] = features[4 * slot + 1]
-        row[4 * slot + 2] = features[4 * slot + 2]
-        row[4 * slot + 3] = min((now_s - features[4 * slot + 3]) * a_second, 1.0)
+        of = QUEUE_FEATURES * slot
+        row[4 * slot] = features[of]
+        row[4 * slot + 1] = features[of + 1]
+        row[4 * slot + 2] = features[of + 2]
+        row[4 * slot + 3] = min((now_s - features[of + 3]) * a_second, 1.0)
     row[4 * visible : 4 * rules.window] = np.float32(0.0)
 
 

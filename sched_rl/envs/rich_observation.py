@@ -3,7 +3,7 @@
 Per window job (R = resources, D = max_duration, T = horizon, all float32):
 present; fits now; d/D; 1 + ln(d/D)/6; demand over capacity (R columns); (d/D)(g/G); wait/T; priority/P;
 GPUs left idle if it started over G, negative where it lacks some; time until it fits over D; time left after it if
-it started now over T; time to spare before its due time over D (1 without one).
+it started now over T; time to spare before its due time over D (1 without one). All clipped to [-1, 1].
 Profile: share of the GPUs that will be idle at now + D ((p + 1)/P)^2 if nothing starts.
 Context: idle shares (R columns), then the twelve of `_write_context`.
 Terms with GPUs speak of resource 0.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import num_visible
-from sched_rl.simulator.state import ClusterState, Ints, Plain, Rules
+from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Ints, Plain, Rules
 
 
 @kernel
@@ -84,27 +84,30 @@ def _write_jobs(
     cluster, num_resources, visible = state.clusters[c], capacity.shape[0], num_visible(state, rules, c)
     now_s, head, known = cluster.now_s, cluster.queue_head, cluster.num_running + 1
     a_second, a_duration, a_gpu = 1.0 / cluster.horizon_s, 1.0 / rules.max_duration_s, 1.0 / capacity[0]
-    queue, visible_work = state.queue[c, head : head + visible], 0.0
-    width = 11 + num_resources
+    features = state.queue_features[c, QUEUE_FEATURES * head : QUEUE_FEATURES * (head + visible)]
+    width, visible_work = 11 + num_resources, 0.0
     for slot in range(visible):
-        job, row, releases = state.jobs[c, queue[slot]], rows[slot * width : (slot + 1) * width], 0
+        job = features[QUEUE_FEATURES * slot : QUEUE_FEATURES * (slot + 1)]
+        row = rows[slot * width : (slot + 1) * width]
+        releases, gpus, duration_s = 0, state.queue_demand[c, 0, head + slot], np.float64(job[5])
         for r in range(num_resources):
             units = state.queue_demand[c, r, head + slot]
             row[4 + r] = units / capacity[r]
             releases = max(releases, _releases_until(idle_after[r], known, units))
         rest = row[4 + num_resources :]
-        visible_work += job.work
+        visible_work += duration_s * gpus
         row[0] = 1.0
         row[1] = releases == 0
-        row[2] = job.duration_share
-        row[3] = max(1.0 + job.log_duration * (1.0 / 6.0), -1.0)
-        rest[0] = job.duration_share * job.gpu_share
-        rest[1] = min((now_s - job.submit_s) * a_second, 1.0)
-        rest[2] = job.priority_share
-        rest[3] = (idle_after[0, 0] - state.queue_demand[c, 0, head + slot]) * a_gpu
+        row[2] = job[0]
+        row[3] = max(1.0 + job[4] * (1.0 / 6.0), -1.0)
+        rest[0] = job[0] * job[2]
+        waited_s = now_s - job[3]
+        rest[1] = min(waited_s * a_second, 1.0)
+        rest[2] = job[1]
+        rest[3] = (idle_after[0, 0] - gpus) * a_gpu
         rest[4] = wait_share[releases]
-        rest[5] = max(1.0 - (now_s + job.duration_s) * a_second, -1.0)
-        rest[6] = min(max((job.due_s - now_s - job.duration_s) * a_duration, -1.0), 1.0)
+        rest[5] = max(1.0 - (now_s + duration_s) * a_second, -1.0)
+        rest[6] = min(max((job[6] - waited_s - duration_s) * a_duration, -1.0), 1.0)
     rows[visible * width :] = np.float32(0.0)
     return visible_work
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.kernels import subkernel
-from sched_rl.simulator.state import ClusterState, Rules
+from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Rules
 
 
 @subkernel
@@ -23,11 +23,14 @@ def join_queue(state: ClusterState, c: int, job: int) -> None:
     state.queue[c, place] = job
     for r in range(state.queue_demand.shape[1]):
         state.queue_demand[c, r, place] = state.demand[c, job, r]
-    features = state.queue_features[c, 4 * place : 4 * place + 4]
+    features = state.queue_features[c, QUEUE_FEATURES * place : QUEUE_FEATURES * (place + 1)]
     features[0] = record.duration_share
     features[1] = record.priority_share
     features[2] = record.gpu_share
     features[3] = record.submit_s
+    features[4] = record.log_duration
+    features[5] = record.duration_s
+    features[6] = record.due_s - record.submit_s
     cluster.queue_tail = place + 1
     cluster.num_arriving -= 1
     cluster.queued_work += record.work
@@ -46,7 +49,8 @@ def leave_queue(state: ClusterState, c: int, slot: int) -> int:
     _move_up(state.queue[c, head : head + slot + 1], 1)
     for r in range(state.queue_demand.shape[1]):
         _move_up(state.queue_demand[c, r, head : head + slot + 1], 1)
-    _move_up(state.queue_features[c, 4 * head : 4 * (head + slot + 1)], 4)
+    first, last = QUEUE_FEATURES * head, QUEUE_FEATURES * (head + slot + 1)
+    _move_up(state.queue_features[c, first:last], QUEUE_FEATURES)
     cluster.queue_head = head + 1
     cluster.queued_work -= state.jobs[c, job].work
     if cluster.queue_head == cluster.queue_tail:

@@ -78,8 +78,9 @@ JOB = np.dtype(
 EVENT = np.dtype([("key", np.uint64), ("code", np.int32)], align=True)
 #: A running job; a cluster's list is ordered by completion time.
 RUNNING = np.dtype([("end_s", np.float64), ("job", np.int32), ("gpus", np.int32)], align=True)
-#: What `queue_features` holds of a queued job: shares of duration, priority and GPUs, and its submit time in seconds.
-QUEUE_FEATURES = 4
+#: What `queue_features` holds of a queued job: shares of duration, priority and GPUs, submit time in seconds,
+#: ln(duration share), duration and time from submit to due time in seconds.
+QUEUE_FEATURES = 7
 
 Records = NDArray[Any]
 Ints = NDArray[np.int32]
