@@ -46,8 +46,10 @@ def mostly_legal(mask, rng):
 
 @pytest.mark.parametrize("encoding", ["playbook", "rich"])
 @pytest.mark.parametrize("step", ["event", "decision"])
-def test_a_batch_is_its_clusters_one_by_one(encoding, step):
-    env, rng = short_episodes(step=step), np.random.default_rng(3)
+@pytest.mark.parametrize("lookahead", ["per_gpu", "cdf"])
+def test_a_batch_is_its_clusters_one_by_one(encoding, step, lookahead):
+    """Each on its own, in arrays that no other episode has used before."""
+    env, rng = short_episodes(step=step, lookahead=lookahead), np.random.default_rng(3)
     batch = VectorClusterEnv(env, encoding, 5, seed=8)
     batch.reset()
     first_seeds = batch.state()["episode_seeds"].tolist()
@@ -71,7 +73,8 @@ def test_a_batch_is_its_clusters_one_by_one(encoding, step):
             assert ended.total_return == single.state.clusters["total_return"][0]
             np.testing.assert_array_equal(batch.final_observation[ended.env_index], single.observation[0])
             seed = int(batch.state()["episode_seeds"][ended.env_index])
-            single.begin(0, env, generate_workload(env, seed))
+            singles[ended.env_index] = fresh = ClusterBatch(env, encoding, 1)
+            fresh.begin(0, env, generate_workload(env, seed))
     assert episodes > 10
 
 

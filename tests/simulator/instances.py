@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from sched_rl.config.load import load_env_config
-from sched_rl.config.schema import EnvConfig
+from sched_rl.config.schema import EnvConfig, RewardConfig
 from sched_rl.envs.playbook_observation import observe_playbook
 from sched_rl.envs.rich_observation import observe_rich
 from sched_rl.simulator.dynamics import begin_episode, step_clusters
@@ -86,32 +86,47 @@ class CompiledCluster:
         return out[0]
 
 
-SCALES = st.sampled_from([0.0, 0.5, 1.0, 3.0])
-#: Few different times, so that many events fall on one instant.
-TIMES = st.one_of(st.integers(0, 4).map(float), st.floats(0.0, 20.0, width=32))
-DURATIONS = st.one_of(st.integers(1, 4).map(float), st.floats(0.0625, 30.0, width=32))
-
-
 @st.composite
 def clusters(draw, max_resources=2):
-    """(env, workload, capacity): anything that the simulator must cope with."""
-    capacity = [draw(st.integers(1, 6)) for _ in range(draw(st.integers(1, max_resources)))]
-    units = st.tuples(st.integers(1, capacity[0]), *[st.integers(0, most) for most in capacity[1:]])
-    jobs = draw(st.lists(st.tuples(TIMES, DURATIONS, units, st.integers(1, 10)), min_size=1, max_size=14))
-    due = [draw(st.one_of(st.just(np.inf), st.floats(0.0, 40.0))) for _ in jobs]
+    """(env, workload, capacity): anything that the simulator must cope with, most of it on a busy cluster.
+
+    Times come from few values, so that many events fall on one instant, and many shares of time on a threshold.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    capacity = rng.integers(1, 9, int(rng.integers(1, max_resources + 1)))
+    num_jobs = int(rng.integers(1, 25))
+    coarse = rng.random() < 0.7
+    submit = rng.integers(0, 6, num_jobs) if coarse else rng.uniform(0.0, 20.0, num_jobs)
+    duration = rng.integers(1, 17, num_jobs) if coarse else rng.uniform(0.1, 30.0, num_jobs)
+    widest = np.maximum(rng.integers(1, capacity + 1), 1)
+    units = rng.integers([1] + [0] * (len(capacity) - 1), widest + 1, (num_jobs, len(capacity)))
+    jobs = [
+        (float(at), float(lasts), [int(each) for each in needs], int(rng.integers(1, 11)))
+        for at, lasts, needs in zip(submit, duration, units, strict=True)
+    ]
+    due = np.where(rng.random(num_jobs) < 0.5, rng.uniform(0.0, 40.0, num_jobs), np.inf)
     env = playbook(
-        num_gpus=capacity[0],
-        jobs_per_episode=len(jobs),
-        max_queue_size=draw(st.integers(1, 6)),
-        max_duration=draw(st.sampled_from([30.0, 33.3])),
-        max_episode_steps=draw(st.one_of(st.integers(1, 10), st.just(2000))),
-        lookahead=draw(st.sampled_from(["off", "per_gpu", "sorted", "cdf"])),
-        step=draw(st.sampled_from(["event", "decision"])),
-        reward={field.name: draw(SCALES) for field in dataclasses.fields(_playbook().reward)},
+        num_gpus=int(capacity[0]),
+        jobs_per_episode=num_jobs,
+        max_queue_size=int(rng.integers(1, 8)),
+        max_duration=float(rng.choice([16.0, 32.0, 33.3])),
+        max_episode_steps=int(rng.choice([5, 2000, 2000])),
+        lookahead=str(rng.choice(["off", "per_gpu", "sorted", "cdf"])),
+        step=str(rng.choice(["event", "decision"])),
+        reward={
+            field.name: float(rng.choice([0.0, 0.5, 1.0, 3.0])) for field in dataclasses.fields(RewardConfig)
+        },
     )
-    horizon = draw(st.sampled_from([0.5, 4.0, 9.0, 40.0, 1e4]))
-    return env, workload(jobs, horizon_s=horizon, due_s=due), capacity
+    horizon = float(rng.choice([0.5, 4.0, 12.0, 60.0, 1e4, 1e4]))
+    return env, workload(jobs, horizon_s=horizon, due_s=due), capacity.tolist()
 
 
-#: Mostly legal, sometimes absurd; taken modulo the window where they are small.
-ACTIONS = st.lists(st.one_of(st.integers(0, 6), st.integers(-3, 9), st.just(2**62)), min_size=1, max_size=60)
+def _actions(seed):
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(4, 60, p=(0.8, 0.1, 0.07, 0.03))
+    choices = rng.integers(1, 8, 60), np.zeros(60, np.int64), rng.integers(-3, 12, 60), np.full(60, 2**62)
+    return np.choose(kinds, choices).tolist()
+
+
+#: Sixty actions, mostly starts, sometimes absurd.
+ACTIONS = st.integers(0, 2**32 - 1).map(_actions)

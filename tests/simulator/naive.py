@@ -157,7 +157,7 @@ class NaiveCluster:
         for slot, job in enumerate(self.window()):
             waited = (self.now - self.submit[job]) / max(1e-6, self.workload.horizon_s)
             rows[slot] = (
-                self.duration[job] / env.max_duration,
+                min(self.duration[job] / env.max_duration, 1.0),
                 self.workload.priority[job] / env.max_priority,
                 self.demand[job][0] / gpus,
                 min(max(waited, 0.0), 1.0),
@@ -179,7 +179,7 @@ class NaiveCluster:
         resources, count = len(self.capacity), len(self.duration)
         rows = np.zeros((env.max_queue_size, 11 + resources))
         for slot, job in enumerate(self.window()):
-            share, width = self.duration[job] / longest, self.demand[job][0] / gpus
+            share, width = min(self.duration[job] / longest, 1.0), self.demand[job][0] / gpus
             rows[slot] = (
                 1.0,
                 self.fits(job),
