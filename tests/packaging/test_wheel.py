@@ -61,6 +61,7 @@ def test_only_the_packages_and_their_metadata_are_in_the_wheel(content):
     tops = {name.partition("/")[0] for name in content if ".dist-info/" not in name}
     assert tops <= {"sched_rl", "sweeps", "analysis", "hydra_plugins"}
     assert {"sched_rl", "sweeps", "analysis"} <= tops
+    assert not [name for name in content if name.startswith("analysis/results")]
     assert not [name for name in content if "__pycache__" in name or name.endswith((".nbi", ".nbc", ".db"))]
 
 
@@ -72,7 +73,8 @@ def test_every_source_file_is_in_the_wheel(content, folder, place):
     plugins = ROOT / "sweeps" / "hydra_plugins"
     missing = []
     for path in (ROOT / folder).rglob("*"):
-        if path.is_dir() or "__pycache__" in path.parts:
+        is_picture = path.parent == ROOT / "analysis" / "results"  # for readers of the repository
+        if path.is_dir() or is_picture or "__pycache__" in path.parts:
             continue
         home = ("hydra_plugins", plugins) if path.is_relative_to(plugins) else (place, ROOT / folder)
         if f"{home[0]}/{path.relative_to(home[1]).as_posix()}" not in content:
