@@ -259,6 +259,15 @@ def test_at_least_one_cluster():
         sched_rl.make_vec_env(SHORT, 0)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64, np.uint64, list])
+def test_whole_numbers_of_any_type_are_actions(kind):
+    env, reference = sched_rl.make_vec_env(AT_ONCE, 2), sched_rl.make_vec_env(AT_ONCE, 2)
+    env.reset(seed=1)
+    reference.reset(seed=1)
+    ours = env.step([1, 2] if kind is list else np.array([1, 2], kind))
+    assert data_equivalence(ours, reference.step(np.array([1, 2])), exact=True)
+
+
 def test_unsigned_actions_beyond_int64_are_invalid_too():
     env = sched_rl.make_vec_env(SHORT, 2)
     env.reset(seed=1)

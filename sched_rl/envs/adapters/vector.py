@@ -138,7 +138,9 @@ class ClusterVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         if chosen.dtype.kind not in "iu":
             raise SimulationError(f"actions are {chosen.dtype}: must be whole numbers, one a cluster")
         clusters = self._clusters
-        clusters.step(np.array(np.minimum(chosen, 2**62), np.int64))
+        if chosen.dtype == np.uint64:  # what int64 cannot hold is as invalid as what it can, but far out
+            chosen = np.minimum(chosen, np.uint64(2**62))
+        clusters.step(chosen.astype(np.int64, order="C"))
         terminated, truncated = clusters.terminated.copy(), clusters.truncated.copy()
         info = self._infos(terminated | truncated)
         return clusters.observation.copy(), clusters.reward.copy(), terminated, truncated, info
