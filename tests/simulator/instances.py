@@ -86,6 +86,26 @@ class CompiledCluster:
         return out[0]
 
 
+#: Every term switched off, to switch one on.
+NO_REWARD = {
+    "progress_scale": 0.0,
+    "time_pressure_scale": 0.0,
+    "noop_penalty_scale": 0.0,
+    "early_finish_bonus_scale": 0.0,
+    "deadline_miss_penalty_scale": 0.0,
+    "due_miss_penalty_scale": 0.0,
+}
+
+
+def small(jobs, *, horizon_s=100.0, due_s=None, capacity=(4,), **changes):
+    env = playbook(
+        num_gpus=capacity[0],
+        jobs_per_episode=len(jobs),
+        **{"max_queue_size": 3, "max_duration": 10.0} | changes,
+    )
+    return CompiledCluster(env, workload(jobs, horizon_s=horizon_s, due_s=due_s), capacity)
+
+
 @st.composite
 def clusters(draw, max_resources=2):
     """(env, workload, capacity): anything that the simulator must cope with, most of it on a busy cluster.

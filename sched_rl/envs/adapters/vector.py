@@ -69,13 +69,9 @@ class ClusterVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             raise ConfigError(f"{num_envs=}: must be at least 1")
         self.render_mode = check_render_mode(render_mode)
         self.num_envs = num_envs
+        seed, track_gpus = secrets.randbits(32) if seed is None else seed, render_mode is not None
         self._clusters = VectorClusterEnv(
-            env,
-            encoding,
-            num_envs,
-            seed=secrets.randbits(32) if seed is None else seed,
-            families=families,
-            track_gpus=render_mode is not None,
+            env, encoding, num_envs, seed=seed, families=families, track_gpus=track_gpus
         )
         self._longest_s = float(env.max_duration)
         self._is_reset = False

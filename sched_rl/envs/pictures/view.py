@@ -60,19 +60,6 @@ def view_cluster(batch: ClusterBatch, c: int, longest_s: float) -> ClusterView:
     """Read cluster c of a batch that numbers its GPUs (`track_gpus`)."""
     state, cluster = batch.state, batch.state.clusters[c]
     now_s, head, tail = float(cluster["now_s"]), int(cluster["queue_head"]), int(cluster["queue_tail"])
-    window = []
-    for slot, job in enumerate(state.queue[c, head : min(tail, head + batch.layout.window)].tolist()):
-        record = state.jobs[c, job]
-        window.append(
-            QueuedJob(
-                job=job,
-                gpus=int(state.demand[c, job, 0]),
-                duration_s=float(record["duration_s"]),
-                waited_s=now_s - float(record["submit_s"]),
-                priority=int(record["priority"]),
-                fits=bool(batch.action_mask[c, slot + 1]),
-            )
-        )
     running = tuple(
         RunningJob(
             job=int(run["job"]),
@@ -92,10 +79,27 @@ def view_cluster(batch: ClusterBatch, c: int, longest_s: float) -> ClusterView:
         total_return=float(cluster["total_return"]),
         num_gpus=int(batch.capacity[0]),
         num_idle=int(state.idle[c, 0]),
-        window=tuple(window),
+        window=_window(batch, c),
         num_queued=tail - head,
         num_arriving=num_arriving,
         num_completed=num_jobs - num_arriving - (tail - head) - len(running),
         running=running,
         outcome=outcome if cluster["finished"] else "running",
+    )
+
+
+def _window(batch: ClusterBatch, c: int) -> tuple[QueuedJob, ...]:
+    state, cluster = batch.state, batch.state.clusters[c]
+    head, tail = int(cluster["queue_head"]), int(cluster["queue_tail"])
+    jobs = state.queue[c, head : min(tail, head + batch.layout.window)].tolist()
+    return tuple(
+        QueuedJob(
+            job=job,
+            gpus=int(state.demand[c, job, 0]),
+            duration_s=float(state.jobs[c, job]["duration_s"]),
+            waited_s=float(cluster["now_s"] - state.jobs[c, job]["submit_s"]),
+            priority=int(state.jobs[c, job]["priority"]),
+            fits=bool(batch.action_mask[c, slot + 1]),
+        )
+        for slot, job in enumerate(jobs)
     )
