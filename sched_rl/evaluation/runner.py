@@ -76,8 +76,7 @@ def _run_batch(scheduler: Scheduler, tasks: Sequence[_Task]) -> list[Episode]:
 
 def _episode(batch: ClusterBatch, index: int, task: _Task) -> Episode:
     cluster = batch.state.clusters[index]
-    schedule = np.empty(task.workload.num_jobs, batch.state.jobs.dtype)
-    schedule[batch.state.jobs[index]["job_id"]] = batch.state.jobs[index]
+    schedule = batch.state.jobs[index].copy()  # row j is job j of the workload
     gpus = task.workload.demand[:, 0]
     end_s, num_gpus = float(cluster["now_s"]), int(batch.capacity[0])
     numbers: dict[str, Any] = {

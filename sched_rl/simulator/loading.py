@@ -86,7 +86,6 @@ def _fill_jobs(
         job.gpu_share = demand[j, 0] / capacity[0]
         job.priority_share = priority[j] / highest
         job.priority = priority[j]
-        job.job_id = j
     return 0, -1
 
 

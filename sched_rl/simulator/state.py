@@ -70,7 +70,6 @@ JOB = np.dtype(
         ("gpu_share", np.float32),  # of the cluster's GPUs
         ("priority_share", np.float32),  # of max_priority
         ("priority", np.int32),
-        ("job_id", np.int32),
     ],
     align=True,
 )
