@@ -65,6 +65,7 @@ class RunSession:
             timings=TIMINGS,
             extra_evaluations=EXTRA_EVALUATIONS,
         )
+        self._evaluation_columns = frozenset(columns.evaluations)
         if resume_update is None:
             self._record = RunRecord.create(folder, columns)
             self._record.write_config(config_to_dict(config))
@@ -106,10 +107,9 @@ class RunSession:
 
     def record_evaluation(self, update: int, evaluation: Evaluation) -> None:
         """Append every episode of an evaluation to evaluations.csv."""
-        wanted = {"block", "seed", "return", "steps", "noop_steps", "noop_feasible_steps", "invalid_steps"}
-        wanted |= {"terminated", *EXTRA_EVALUATIONS}
+        columns = self._evaluation_columns
         self._record.append_evaluation(
-            {"update": update} | {name: value for name, value in numbers.items() if name in wanted}
+            {"update": update} | {name: value for name, value in numbers.items() if name in columns}
             for numbers in evaluation.numbers()
         )
 
@@ -121,12 +121,12 @@ class RunSession:
         """A checkpoint was saved: send what has gathered."""
         self._writer.flush()
 
-    def close_interrupted(self, signal_name: str, update: int) -> None:
+    def close_interrupted(self, signal_name: str) -> None:
         """End the run as killed, and say how to go on."""
-        self._record.event("signal", update, signal=signal_name)
-        self._record.end("KILLED", update)
+        self._record.event("signal", self._update, signal=signal_name)
+        self._record.end("KILLED", self._update)
         self._writer.finish("KILLED")
-        print(f"stopped by {signal_name} after update {update}; everything is saved. To go on:")
+        print(f"stopped by {signal_name} after update {self._update}; everything is saved. To go on:")
         print(f"  python -m sched_rl.train {argument('resume', self.folder)}")
 
     def close_with_summary(self, evaluation: Evaluation, scheduler: Scheduler, *, steps: int) -> None:
@@ -138,12 +138,12 @@ class RunSession:
             steps: environment steps at which it was found.
         """
         config, name = self.config, self.config.agent.name
-        own = evaluation_json(evaluation, agent=name, env=config.env.name, split="val")
         print(f"\n{self.title}: best worst block {evaluation.min_block_return:.4f}, mean "
               f"{evaluation.mean_return:.4f} on val" + (f", at step {steps:,}" if steps else ""))  # fmt: skip
         if config.eval.final_report:
             self._report(scheduler)
         elif self._baselines:
+            own = evaluation_json(evaluation, agent=name, env=config.env.name, split="val")
             self._print_table({name: own, **self._baselines}, "val", "val")
         self._record.end("FINISHED", self._update)
         self._writer.finish("FINISHED")

@@ -75,11 +75,14 @@ def train(config: Config, folder: Path, resume: Path | None = None) -> TrainResu
 
 
 def _checkpoint_to_resume(config: Config, folder: Path) -> dict[str, Any]:
-    store = CheckpointStore(folder / "checkpoints", max(config.run.keep_checkpoints, 1))
-    latest = store.latest()
+    latest = _checkpoint_store(config, folder).latest()
     if latest is None:
         raise CheckpointError(f"resume={folder}: no checkpoint there to resume from; start a new run instead")
     return latest.state
+
+
+def _checkpoint_store(config: Config, folder: Path) -> CheckpointStore:
+    return CheckpointStore(folder / "checkpoints", config.run.keep_checkpoints)
 
 
 def _judge_fixed(session: RunSession) -> TrainResult:
@@ -87,8 +90,8 @@ def _judge_fixed(session: RunSession) -> TrainResult:
     config = session.config
     scheduler = scheduler_of(config, None)
     evaluation = evaluate(scheduler, session.blocks, config.families)
-    session.record_update({"update": 0, "timesteps": 0, **evaluation.columns()}, {})
     session.record_evaluation(0, evaluation)
+    session.record_update({"update": 0, "timesteps": 0, **evaluation.columns()}, {})
     session.judge_baselines()
     session.close_with_summary(evaluation, scheduler, steps=0)
     return TrainResult(session.folder, evaluation.mean_return, evaluation.min_block_return, 0, 0)
@@ -115,7 +118,7 @@ class _Training:
         self._ppo = build_ppo(agent, self._env.layout, config.seed, config.device, self._num_updates)
         self._scheduler = LearnedScheduler(self._ppo.greedy_actions, encoding)
         self._probe = probe_states(session.blocks, config.families, encoding)
-        self._store = CheckpointStore(session.folder / "checkpoints", max(config.run.keep_checkpoints, 1))
+        self._store = _checkpoint_store(config, session.folder)
         self._best = BestSoFar()
         self._best_policy = self._ppo.policy_parameters()
         self._update = 0
@@ -140,7 +143,7 @@ class _Training:
                 self._save_periodic()
             stopped_by = interrupts.requested
             if stopped_by:
-                self._session.close_interrupted(stopped_by, self._update)
+                self._session.close_interrupted(stopped_by)
             else:
                 self._finish()
         best = self._best
@@ -173,8 +176,8 @@ class _Training:
         self._update += 1
         row: dict[str, Any] = {"update": self._update, "timesteps": self._steps, **metrics}
         progress.update(self._steps, metrics)
-        every = self._session.config.eval.every_updates
-        if self._update % every == 0 or self._update == self._num_updates:
+        is_last = self._update == self._num_updates
+        if is_last or self._update % self._session.config.eval.every_updates == 0:
             row |= self._evaluate(progress)
         ended_s = time.perf_counter()
         timings = {
@@ -184,7 +187,7 @@ class _Training:
         }
         self._session.record_update(row, timings)
         every = self._session.config.run.checkpoint_every_updates
-        if every > 0 and self._update % every == 0 and self._update < self._num_updates:
+        if every > 0 and self._update % every == 0 and not is_last:  # `run` saves the last state
             self._save_periodic()
 
     def _evaluate(self, progress: Progress) -> dict[str, float]:

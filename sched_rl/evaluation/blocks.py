@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sched_rl.config.schema import EnvConfig, EvalConfig
 from sched_rl.workloads.source import WorkloadSource
+from sched_rl.workloads.workload import Workload
 
 Split = Literal["val", "promote", "report"]
 #: How far each split's first seed lies above `eval.first_seed`.
@@ -53,6 +54,16 @@ def make_blocks(
     )
 
 
-def episode_source(block: Block, families: Mapping[str, EnvConfig]) -> WorkloadSource:
-    """The source of a block's workloads."""
-    return WorkloadSource(block.env, families)
+def block_workloads(
+    blocks: Sequence[Block], families: Mapping[str, EnvConfig]
+) -> Iterator[tuple[int, EnvConfig, Workload]]:
+    """Every episode of some blocks, in order: the number of its block, its family and its jobs.
+
+    Args:
+        blocks: from `make_blocks`.
+        families: configs of the families that a mixture draws from.
+    """
+    for number, block in enumerate(blocks):
+        source = WorkloadSource(block.env, families)
+        for seed in block.seeds:
+            yield (number, *source.workload(seed))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.vector import random_feasible_actions
-from sched_rl.evaluation.blocks import Block, episode_source
+from sched_rl.evaluation.blocks import Block, block_workloads
 from sched_rl.seeding import stream
 
 #: How many states are compared, and how many steps lie between two looks at an episode.
@@ -39,11 +39,10 @@ def probe_states(
     Returns:
         At most `NUM_STATES` states, spread over episodes and time.
     """
-    seeds = [(block, seed) for block in blocks for seed in block.seeds]
-    batch = ClusterBatch(blocks[0].env, encoding, len(seeds))
-    for index, (block, seed) in enumerate(seeds):
-        batch.begin(index, *episode_source(block, families).workload(seed))
-    draws, step = stream(seeds[0][1], "probe"), 0
+    batch = ClusterBatch(blocks[0].env, encoding, sum(len(block.seeds) for block in blocks))
+    for index, (_, family, workload) in enumerate(block_workloads(blocks, families)):
+        batch.begin(index, family, workload)
+    draws, step = stream(blocks[0].seeds[0], "probe"), 0
     observations, masks, gathered = [], [], 0
     while gathered < NUM_STATES and not batch.state.clusters["finished"].all():
         if step % STEPS_BETWEEN == 0:

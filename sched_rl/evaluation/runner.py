@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sched_rl.config.schema import EnvConfig
 from sched_rl.envs.batch import ClusterBatch
-from sched_rl.evaluation.blocks import Block, episode_source
+from sched_rl.evaluation.blocks import Block, block_workloads
 from sched_rl.evaluation.fluid_bound import fluid_bound
 from sched_rl.evaluation.schedule_metrics import metrics_by_width, schedule_metrics
 from sched_rl.schedulers.base import Scheduler
@@ -52,10 +52,10 @@ def run_blocks(
     Returns:
         Episodes in the order of the blocks and of their seeds.
     """
-    tasks = []
-    for number, block in enumerate(blocks):
-        source = episode_source(block, families)
-        tasks += [_Task(number, block.name, *source.workload(seed)) for seed in block.seeds]
+    tasks = [
+        _Task(number, blocks[number].name, family, workload)
+        for number, family, workload in block_workloads(blocks, families)
+    ]
     episodes: list[Episode] = []
     for first in range(0, len(tasks), MAX_BATCH):
         episodes += _run_batch(scheduler, tasks[first : first + MAX_BATCH])
