@@ -58,14 +58,27 @@ class PolicyEvaluator(Protocol):
         """Recorded actions of samples, int64 (B,) into the flattened rollout, under the current network."""
 
 
-class DenseEvaluator:
-    """Scores every slot of the window and masks the illegal ones."""
+class NetworkEvaluator:
+    """What both evaluators are made of; states are valued alike, whichever rows are scored."""
 
     def __init__(self, network: ActorCritic, device: torch.device, *, mask_actions: bool) -> None:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
-        self._rollout: tuple[Tensor, Tensor, Tensor]
+
+    @torch.no_grad()
+    def values(self, observation: Floats, out: Floats) -> None:
+        """Values of observations (M, D) into out (M,)."""
+        for first in range(0, len(observation), _VALUE_CHUNK):
+            chunk = slice(first, first + _VALUE_CHUNK)
+            states = torch.from_numpy(observation[chunk]).to(self.device)
+            out[chunk] = self.network.values(states).float().cpu().numpy()
+
+
+class DenseEvaluator(NetworkEvaluator):
+    """Scores every slot of the window and masks the illegal ones."""
+
+    _rollout: tuple[Tensor, Tensor, Tensor]
 
     @torch.no_grad()
     def sample(
@@ -82,10 +95,6 @@ class DenseEvaluator:
         row = sample_masked(logits, mask, uniform, action, log_prob, entropy)
         if row != SERVED:
             raise_unservable(self.network, mask, row)
-
-    def values(self, observation: Floats, out: Floats) -> None:
-        """Values of observations (M, D) into out (M,)."""
-        values_in_chunks(self.network, self.device, observation, out)
 
     def load(self, buffer: RolloutBuffer) -> None:
         """Learn from this rollout from now on."""
@@ -105,15 +114,6 @@ class DenseEvaluator:
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-@torch.no_grad()
-def values_in_chunks(network: ActorCritic, device: torch.device, observation: Floats, out: Floats) -> None:
-    """Values of observations (M, D) into out (M,)."""
-    for first in range(0, len(observation), _VALUE_CHUNK):
-        chunk = slice(first, first + _VALUE_CHUNK)
-        states = torch.from_numpy(observation[chunk]).to(device)
-        out[chunk] = network.values(states).float().cpu().numpy()
 
 
 def raise_all_masked(row: int) -> None:

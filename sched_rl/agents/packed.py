@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sched_rl.agents.evaluators import Evaluation, Floats, raise_unservable, values_in_chunks
+from sched_rl.agents.evaluators import Evaluation, Floats, NetworkEvaluator, raise_unservable
 from sched_rl.agents.kernels.categorical import SERVED, sample_packed
 from sched_rl.agents.kernels.packing import find_rows, write_legal_rows
 from sched_rl.agents.networks import PackableActorCritic, PackedStates
@@ -22,15 +22,15 @@ from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import SimulationError
 
 
-class PackedEvaluator:
+class PackedEvaluator(NetworkEvaluator):
     """`PolicyEvaluator` over legal rows."""
 
+    network: PackableActorCritic
+    _buffer: RolloutBuffer
+    _num_rows: NDArray[np.int64]
+
     def __init__(self, network: PackableActorCritic, device: torch.device, *, mask_actions: bool) -> None:
-        self.network = network
-        self.device = device
-        self.mask_actions = mask_actions
-        self._buffer: RolloutBuffer
-        self._num_rows: NDArray[np.int64]
+        super().__init__(network, device, mask_actions=mask_actions)
 
     @torch.no_grad()
     def sample(
@@ -51,10 +51,6 @@ class PackedEvaluator:
         )
         if row != SERVED:
             raise_unservable(self.network, mask, row)
-
-    def values(self, observation: Floats, out: Floats) -> None:
-        """Values of observations (M, D) into out (M,)."""
-        values_in_chunks(self.network, self.device, observation, out)
 
     def load(self, buffer: RolloutBuffer) -> None:
         """Learn from this rollout from now on."""
