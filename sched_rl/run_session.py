@@ -113,6 +113,14 @@ class RunSession:
             for numbers in evaluation.numbers()
         )
 
+    def event(self, kind: str, **fields: Any) -> None:
+        """Append a line to events.jsonl, at the update recorded last."""
+        self._record.event(kind, self._update, **fields)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags to the tracked run."""
+        self._writer.set_tags(tags)
+
     def sync(self) -> None:
         """Put all rows on the disk, so that no checkpoint is ahead of them."""
         self._record.sync()
@@ -128,6 +136,11 @@ class RunSession:
         self._writer.finish("KILLED")
         print(f"stopped by {signal_name} after update {self._update}; everything is saved. To go on:")
         print(f"  python -m sched_rl.train {argument('resume', self.folder)}")
+
+    def close_briefly(self) -> None:
+        """End the run as finished, without tables: it was not worth more."""
+        self._record.end("FINISHED", self._update)
+        self._writer.finish("FINISHED")
 
     def close_with_summary(self, evaluation: Evaluation, scheduler: Scheduler, *, steps: int) -> None:
         """End the run as finished: the val comparison, the report table where asked for, and where to look next.

@@ -6,8 +6,9 @@ of every part's `state()`, taken between two updates, so that resuming from it e
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from sched_rl.evaluation.learned import LearnedScheduler
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.probe import probe_states
 from sched_rl.evaluation.selection import BestSoFar
-from sched_rl.evaluation.summary import evaluate
+from sched_rl.evaluation.summary import Evaluation, evaluate
 from sched_rl.interrupts import EXIT_CODES, Interrupts
+from sched_rl.observers import Observation, Reaction, Stop, TrainingObserver
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 
@@ -40,6 +42,11 @@ class TrainResult:
         best_min_block_return: its worst val block.
         updates: updates done.
         exit_code: 0, or what the signal that ended the run asks for.
+        last_mean_return: mean over the val blocks at the last evaluation.
+        last_min_block_return: its worst val block.
+        steps: environment steps done.
+        wall_s: seconds that this process trained.
+        stop: what an observer ended the training for.
     """
 
     folder: Path
@@ -47,15 +54,23 @@ class TrainResult:
     best_min_block_return: float
     updates: int
     exit_code: int
+    last_mean_return: float
+    last_min_block_return: float
+    steps: int
+    wall_s: float
+    stop: Stop | None = None
 
 
-def train(config: Config, folder: Path, resume: Path | None = None) -> TrainResult:
+def train(
+    config: Config, folder: Path, resume: Path | None = None, observers: Sequence[TrainingObserver] = ()
+) -> TrainResult:
     """Run a config: train a learned agent, or evaluate and record a fixed one.
 
     Args:
         config: checked; of the recorded run where it resumes one.
         folder: the run's folder, empty, or the run to resume.
         resume: the run to resume, the same as `folder`; None for a new run.
+        observers: asked after every recorded update, in this order; the first stop ends the training.
 
     Returns:
         How it ended. The folder holds everything else.
@@ -70,7 +85,7 @@ def train(config: Config, folder: Path, resume: Path | None = None) -> TrainResu
     update = 0 if checkpoint is None else int(checkpoint["update"])
     with RunSession(config, folder, resume_update=None if checkpoint is None else update) as session:
         if isinstance(config.agent, PpoConfig):
-            return _Training(session, config.agent, checkpoint).run()
+            return _Training(session, config.agent, checkpoint, observers).run()
         return _judge_fixed(session)
 
 
@@ -87,22 +102,52 @@ def _checkpoint_store(config: Config, folder: Path) -> CheckpointStore:
 
 def _judge_fixed(session: RunSession) -> TrainResult:
     """A fixed scheduler has nothing to learn: its evaluation is the run."""
-    config = session.config
+    config, started_s = session.config, time.perf_counter()
     scheduler = scheduler_of(config, None)
     evaluation = evaluate(scheduler, session.blocks, config.families)
     session.record_evaluation(0, evaluation)
     session.record_update({"update": 0, "timesteps": 0, **evaluation.columns()}, {})
     session.judge_baselines()
     session.close_with_summary(evaluation, scheduler, steps=0)
-    return TrainResult(session.folder, evaluation.mean_return, evaluation.min_block_return, 0, 0)
+    mean, worst = evaluation.mean_return, evaluation.min_block_return
+    return TrainResult(
+        folder=session.folder,
+        best_mean_return=mean,
+        best_min_block_return=worst,
+        updates=0,
+        exit_code=0,
+        last_mean_return=mean,
+        last_min_block_return=worst,
+        steps=0,
+        wall_s=time.perf_counter() - started_s,
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """An evaluation during the training, and its columns of metrics.csv."""
+
+    evaluation: Evaluation
+    columns: dict[str, float]
+    is_best: bool
 
 
 class _Training:
     """The loop of a learned agent."""
 
-    def __init__(self, session: RunSession, agent: PpoConfig, checkpoint: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        session: RunSession,
+        agent: PpoConfig,
+        checkpoint: Mapping[str, Any] | None,
+        observers: Sequence[TrainingObserver],
+    ) -> None:
         config = session.config
+        self._started_s = time.perf_counter()
         self._session = session
+        self._observers = observers
+        self._stop: Stop | None = None
+        self._last = (math.nan, math.nan)  # mean and worst block of the last evaluation
         self._agent = agent
         self._steps_per_update = agent.num_envs * agent.rollout_steps
         self._num_updates = agent.total_steps // self._steps_per_update
@@ -138,12 +183,14 @@ class _Training:
             ) as progress:
                 progress.baselines(self._session.judge_baselines())
                 self._begin(progress)
-                while self._update < self._num_updates and not interrupts.requested:
+                while self._update < self._num_updates and not interrupts.requested and not self._stop:
                     self._one_update(progress)
                 self._save_periodic()
             stopped_by = interrupts.requested
             if stopped_by:
                 self._session.close_interrupted(stopped_by)
+            elif self._stop and not self._stop.with_summary:
+                self._session.close_briefly()
             else:
                 self._finish()
         best = self._best
@@ -153,6 +200,11 @@ class _Training:
             best_min_block_return=best.min_block_return,
             updates=self._update,
             exit_code=EXIT_CODES[stopped_by] if stopped_by else 0,
+            last_mean_return=self._last[0],
+            last_min_block_return=self._last[1],
+            steps=self._steps,
+            wall_s=time.perf_counter() - self._started_s,
+            stop=self._stop,
         )
 
     def _begin(self, progress: Progress) -> None:
@@ -165,8 +217,7 @@ class _Training:
         if self._agent.stagger_starts:
             config = self._session.config
             self._env.stagger(TYPICAL_STEPS_PER_JOB * config.env.jobs_per_episode, config.seed)
-        row = {"update": 0, "timesteps": 0, **self._evaluate(progress)}
-        self._session.record_update(row, {})
+        self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
 
     def _one_update(self, progress: Progress) -> None:
         started_s = time.perf_counter()
@@ -177,20 +228,20 @@ class _Training:
         row: dict[str, Any] = {"update": self._update, "timesteps": self._steps, **metrics}
         progress.update(self._steps, metrics)
         is_last = self._update == self._num_updates
-        if is_last or self._update % self._session.config.eval.every_updates == 0:
-            row |= self._evaluate(progress)
+        is_due = is_last or self._update % self._session.config.eval.every_updates == 0
+        judged = self._evaluate(progress) if is_due else None
         ended_s = time.perf_counter()
         timings = {
             "steps_per_s": self._steps_per_update / (learned_s - started_s),
             **self._ppo.seconds,
             "eval_s": ended_s - learned_s,
         }
-        self._session.record_update(row, timings)
+        self._record(progress, row, timings, judged)
         every = self._session.config.run.checkpoint_every_updates
         if every > 0 and self._update % every == 0 and not is_last:  # `run` saves the last state
             self._save_periodic()
 
-    def _evaluate(self, progress: Progress) -> dict[str, float]:
+    def _evaluate(self, progress: Progress) -> _Judged:
         evaluation = evaluate(self._scheduler, self._session.blocks, self._session.config.families)
         self._session.record_evaluation(self._update, evaluation)
         is_best = self._best.offer(self._update, evaluation)
@@ -201,7 +252,38 @@ class _Training:
         columns["best_eval_min_block_return"] = self._best.min_block_return
         columns["kl_to_best"] = self._ppo.kl_from(self._best_policy, *self._probe)
         progress.evaluation(columns, is_best)
-        return columns
+        self._last = evaluation.mean_return, evaluation.min_block_return
+        return _Judged(evaluation, columns, is_best)
+
+    def _record(
+        self, progress: Progress, row: dict[str, Any], timings: dict[str, float], judged: _Judged | None
+    ) -> None:
+        """Put an update on record, then let the observers speak."""
+        if judged is not None:
+            row |= judged.columns
+        self._session.record_update(row, timings)
+        observation = Observation(
+            update=self._update,
+            steps=self._steps,
+            row=row,
+            evaluation=None if judged is None else judged.evaluation,
+            is_best=judged is not None and judged.is_best,
+        )
+        for observer in self._observers:
+            reaction = observer.observe(observation)
+            if reaction is not None:
+                self._follow(reaction, progress)
+
+    def _follow(self, reaction: Reaction, progress: Progress) -> None:
+        for line in reaction.notes:
+            progress.note(line)
+        for event in reaction.events:
+            self._session.event(**event)
+        if reaction.tags:
+            self._session.set_tags(reaction.tags)
+        if reaction.stop is not None and self._stop is None:
+            self._stop = reaction.stop
+            self._session.event(reaction.stop.kind, reason=reaction.stop.reason)
 
     def _best_state(self) -> dict[str, Any]:
         return {"update": self._update, "ppo": self._ppo.state(), "best": self._best.state()}
@@ -218,6 +300,7 @@ class _Training:
                 "env": self._env.state(),
                 "best": self._best.state(),
                 "best_policy": self._best_policy,
+                "observers": {observer.name: observer.state() for observer in self._observers},
             },
         )
         self._saved_update = self._update
@@ -230,6 +313,9 @@ class _Training:
             self._env.load_state(checkpoint["env"])
             self._best.load_state(checkpoint["best"])
             self._best_policy = dict(checkpoint["best_policy"])
+            for observer in self._observers:
+                if observer.name in checkpoint["observers"]:
+                    observer.load_state(checkpoint["observers"][observer.name])
             self._update = self._saved_update = int(checkpoint["update"])
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(

@@ -23,7 +23,7 @@ LAYERS = (
     {"agents"},
     {"evaluation", "checkpoint", "run_folder"},
     {"diagnosis", "tracking"},
-    {"reporting", "progress"},
+    {"reporting", "progress", "observers"},
     {"trainer", "run_session", "evaluator"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun"},
 )
