@@ -134,6 +134,7 @@ def _groups(config: Config, sources: ConfigSources) -> str:
         "env": config.env.name,
         "eval": config.eval.name,
         "tracking": config.tracking.kind,
+        "diagnosis": "default" if config.diagnosis.kind == "live" else config.diagnosis.kind,
     }
     rows: list[tuple[str, str, str]] = []
     for group in sources.groups():
@@ -158,17 +159,19 @@ def _keys(config: Config, comments: dict[str, str], *, skip_agent: bool) -> Iter
         "env": f"Keys of env={config.env.name}",
         "eval": f"Keys of eval={config.eval.name}",
         "tracking": f"Keys of tracking={config.tracking.kind}",
+        "diagnosis": "Keys of diagnosis",
     }
     rows: dict[str, list[tuple[str, ...]]] = {}
     for key, value, hint in _leaves(config, ""):
         section = key.partition(".")[0]
         is_choice = section != "run" and key.endswith((".kind", ".name"))
-        if is_choice or section in _DERIVED or comments.get(key, "").startswith(_UNUSED):
+        is_idle = section == "diagnosis" and config.diagnosis.kind == "none"
+        if is_choice or is_idle or section in _DERIVED or comments.get(key, "").startswith(_UNUSED):
             continue
         rows.setdefault(section if section in titles else "run", []).append(
             (key, show(value), _allowed(key, hint), comments.get(key, ""))
         )
-    for section in ("agent", "env", "eval", "tracking", "run"):
+    for section in ("agent", "env", "eval", "tracking", "diagnosis", "run"):
         if section in rows and not (section == "agent" and skip_agent):
             title = titles.get(section, "Keys of every run")
             yield f"{title}: value, what is allowed, what it is\n{_table(rows[section])}"

@@ -106,6 +106,22 @@ _TABLE = {
     "eval.num_blocks": "[1, 1000000]",
     "eval.episodes_per_block": "[1, 1000000]",
     "eval.every_updates": "[1, inf)",
+    "diagnosis.min_evaluations": "[3, inf)",
+    "diagnosis.persistence_evaluations": "[1, inf)",
+    "diagnosis.standard_errors": "(0, inf)",
+    "diagnosis.significance": "(0, 1)",
+    "diagnosis.material_frac": "[0, inf)",
+    "diagnosis.shift_sigmas": "(0, inf)",
+    "diagnosis.kl_spike_limits": "[1, inf)",
+    "diagnosis.kl_spike_sigmas": "(0, inf)",
+    "diagnosis.kl_tiny_frac": "(0, 1]",
+    "diagnosis.kl_negligible_frac": "(0, 1]",
+    "diagnosis.entropy_high": "[0, 1]",
+    "diagnosis.entropy_low": "[0, 1]",
+    "diagnosis.noop_always": "[0, 1]",
+    "diagnosis.noop_rise": "[0, 1]",
+    "diagnosis.explained_variance_low": "[0, 1]",
+    "diagnosis.early_frac": "(0, 1)",
 }
 
 #: Dotted key to the interval that its value (or every item of its list) must lie in.

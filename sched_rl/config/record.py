@@ -19,7 +19,7 @@ from sched_rl.errors import ConfigError
 CONFIG_FILE = "config.yaml"
 
 #: Keys that say where and how a run is watched; they decide none of its results.
-_NOT_DIGESTED = ("run", "tracking", "progress")
+_NOT_DIGESTED = ("run", "tracking", "progress", "diagnosis")
 
 
 def config_from_dict(tree: Mapping[str, Any]) -> Config:

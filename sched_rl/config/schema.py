@@ -162,7 +162,7 @@ class PpoConfig:
     scale_returns: bool
     shape_rewards: bool
     stagger_starts: bool
-    kernel: Literal["dense", "packed"]
+    kernel: Literal["dense", "packed", "fused"]
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
 
@@ -224,6 +224,29 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiagnosisConfig:
+    """Whether rules watch a run, and their thresholds; conf/diagnosis/default.yaml has the reasons."""
+
+    kind: Literal["live", "none"]
+    min_evaluations: int
+    persistence_evaluations: int
+    standard_errors: float
+    significance: float
+    material_frac: float
+    shift_sigmas: float
+    kl_spike_limits: float
+    kl_spike_sigmas: float
+    kl_tiny_frac: float
+    kl_negligible_frac: float
+    entropy_high: float
+    entropy_low: float
+    noop_always: float
+    noop_rise: float
+    explained_variance_low: float
+    early_frac: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """The run's folder and what it keeps."""
 
@@ -251,5 +274,6 @@ class Config:
     env: EnvConfig
     eval: EvalConfig
     tracking: TrackingConfig
+    diagnosis: DiagnosisConfig
     families: dict[str, EnvConfig]
     baseline_agents: dict[str, FixedSchedulerConfig]

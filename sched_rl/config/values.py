@@ -23,6 +23,7 @@ _FIXED = {
     "env.name": "env",
     "eval.name": "eval",
     "tracking.kind": "tracking",
+    "diagnosis.kind": "diagnosis",
 }
 
 

@@ -29,6 +29,7 @@ def test_the_groups_are_those_that_work():
         "agent/lr_schedule",
         "agent/network",
         "debug",
+        "diagnosis",
         "env",
         "eval",
         "tracking",
@@ -151,7 +152,7 @@ def test_every_numeric_key_has_a_range_and_every_range_a_key():
     shown = load_config("train", ["env=deadline", "agent.discount_time_s=100"])
     unbounded = [
         key
-        for section in ("agent", "env", "eval", "run")
+        for section in ("agent", "env", "eval", "diagnosis", "run")
         for key, value in numbers(getattr(shown, section), section)
         if key not in BOUNDS
     ]

@@ -1,0 +1,1 @@
+"""The playbook as a program: curves in, findings with evidence and overrides out."""

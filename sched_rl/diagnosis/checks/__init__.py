@@ -1,0 +1,1 @@
+"""Checks that the playbook asks for and that may play episodes; rules never do."""

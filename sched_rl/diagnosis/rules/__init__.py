@@ -1,0 +1,1 @@
+"""One rule a file; `sched_rl.diagnosis.registry` lists them."""

@@ -1,0 +1,63 @@
+"""The settings that a run was made with, and overrides relative to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sched_rl.config.bounds import BOUNDS
+from sched_rl.config.convert import show
+
+
+class Settings:
+    """A recorded configuration, read tolerantly: other versions may lack keys.
+
+    Args:
+        tree: nested containers as in config.yaml.
+        is_recorded: whether it is the run's own, or the shipped defaults in its place.
+    """
+
+    def __init__(self, tree: Mapping[str, Any], *, is_recorded: bool) -> None:
+        self.tree = tree
+        self.is_recorded = is_recorded
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a dotted key."""
+        node: Any = self.tree
+        for part in key.split("."):
+            if not isinstance(node, Mapping) or part not in node:
+                return default
+            node = node[part]
+        return node
+
+    def number(self, key: str, default: float) -> float:
+        """The value of a dotted key as a number."""
+        value = self.get(key)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else default
+
+    def scaled(self, key: str, *factors: float) -> list[str]:
+        """`key=value * factor` for each factor, in bounds, whole where the key is; none for what does not change."""
+        value = self.get(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+            return []
+        texts = []
+        for factor in factors:
+            new: float | int = float(f"{value * factor:.3g}")
+            if isinstance(value, int):
+                new = max(1, round(value * factor))
+            if new != value and new in BOUNDS[key]:
+                texts.append(f"{key}={show(new)}")
+        return list(dict.fromkeys(texts))
+
+    def changed(self, key: str, value: Any) -> list[str]:
+        """`key=value`, unless that is what the run had or a key that its agent does not have."""
+        missing = object()
+        current = self.get(key, missing)
+        return [] if current is missing or current == value else [f"{key}={show(value)}"]
+
+    def option(self, group: str, name: str) -> list[str]:
+        """`group=name` where another option of that group was chosen."""
+        node = self.get(group.replace("/", "."))
+        if not isinstance(node, Mapping) or name in (node.get("kind"), node.get("name")):
+            return []
+        return [f"{group}={name}"]
