@@ -34,3 +34,7 @@ class SimulationError(SchedRLError):
 
 class TrackingError(SchedRLError):
     """A tracking store that cannot be reached, created or written."""
+
+
+class LaunchError(SchedRLError):
+    """A multirun's launcher that lost a job: a worker killed, a batch system that refused."""

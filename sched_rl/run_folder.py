@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import string
 from datetime import datetime
 from pathlib import Path
 
+from sched_rl.checkpoint import CheckpointStore
 from sched_rl.config.record import CONFIG_FILE
 from sched_rl.config.schema import Config
 from sched_rl.errors import RunFolderError
@@ -93,3 +95,28 @@ def check_resumable(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
         raise RunFolderError(f"resume={folder}: holds no checkpoint yet; start the run anew")
+
+
+def resume_started_job(folder: Path) -> bool:
+    """Prepare the folder of a job that a batch system may have started before.
+
+    Args:
+        folder: of the job. What a start without a checkpoint left in it is set aside, not deleted.
+
+    Returns:
+        Whether the folder holds a run to continue.
+
+    Raises:
+        RunFolderError: when it cannot be moved.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        return False
+    if CheckpointStore(folder / "checkpoints").latest_path() is not None:
+        return True
+    try:
+        aside = (folder.with_name(f"{folder.name}.cut_short_{n}") for n in itertools.count(1))
+        folder.rename(next(path for path in aside if not path.exists()))
+        folder.mkdir()
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be set aside ({error.strerror})") from error
+    return False

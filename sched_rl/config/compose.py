@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from packaging.version import Version
 
+from sched_rl.config.launchers import offer_plugin_nodes, refuse_absent_launcher
 from sched_rl.config.safety import refuse_files
 from sched_rl.errors import ConfigError
 
@@ -65,6 +66,7 @@ def search_path(config_dirs: Sequence[Path] = ()) -> ConfigSearchPath:
     """conf/ first, then the folders of others."""
     with HYDRA_LOCK:
         path = create_config_search_path(str(conf_dir()))
+        offer_plugin_nodes()
         for folder in config_dirs:
             anchor = SearchPathQuery(provider="schema")
             path.prepend("command-line", f"file://{folder.resolve()}", anchor=anchor)
@@ -180,6 +182,7 @@ def _refuse_hydra_node(node: DictConfig) -> None:
     """The last look before Hydra may act on its own node; arguments and files were refused earlier."""
     if node.callbacks or node.searchpath:
         raise ConfigError("hydra.callbacks and hydra.searchpath must stay empty")
+    refuse_absent_launcher(node.launcher)
     for section in (node.sweeper, node.launcher):
         if "_target_" in str([value for key, value in section.items_ex(resolve=False) if key != "_target_"]):
             raise ConfigError("hydra.sweeper and hydra.launcher: _target_ is refused below their own")

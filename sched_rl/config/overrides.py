@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -65,6 +66,12 @@ def argument(key: str, value: object) -> str:
     """`key=value` as a person can paste it into a shell, quoted where Hydra or the shell would misread it."""
     text = f"{key}={value}"
     return text if re.fullmatch(r"[\w./=+-]+", text) and text.count("=") == 1 else quoted(text)
+
+
+def path_override(key: str, path: Path) -> str:
+    """`key="PATH"` for Hydra's grammar, whatever characters the path has; not for a shell."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key}="{escaped}"'
 
 
 def _parse(parser: OverridesParser, text: str) -> Override:
