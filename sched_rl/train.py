@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
     from sched_rl.config.load import Command
     from sched_rl.config.schema import Config
+    from sched_rl.observers import TrainingObserver
     from sched_rl.trainer import TrainResult
 
 
@@ -22,12 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command("train", argv, _start)
 
 
-def run_training(command: Command, default_folder: Path | None = None) -> TrainResult:
+def run_training(
+    command: Command, default_folder: Path | None = None, observers: Sequence[TrainingObserver] = ()
+) -> TrainResult:
     """One run, in a folder of its own or, with `resume=`, in the folder that it continues.
 
     Args:
         command: the checked configuration and `resume`.
         default_folder: where a new run without `run.folder` goes; None: a fresh folder below `runs/`.
+        observers: watch the training, and may end it.
 
     Raises:
         ConfigError: when the device is not there.
@@ -44,7 +48,7 @@ def run_training(command: Command, default_folder: Path | None = None) -> TrainR
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
     from sched_rl.trainer import train
 
-    return train(command.config, folder, resume)
+    return train(command.config, folder, resume, observers)
 
 
 def check_device(config: Config) -> None:

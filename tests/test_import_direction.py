@@ -25,7 +25,7 @@ LAYERS = (
     {"diagnosis", "tracking"},
     {"reporting", "progress", "observers"},
     {"trainer", "run_session", "evaluator"},
-    {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun"},
+    {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun", "sweep_job"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
