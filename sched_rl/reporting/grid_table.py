@@ -144,6 +144,8 @@ def _best_sentence(
     text = f"best: {best.label}; ahead of {second.label}"
     if lead is None:
         return f"{text}, with which it shares no seed"
+    if lead.mean == 0:
+        return f"best: {best.label}, level with {second.label}"
     if not math.isfinite(lead.low):
         return f"{text} by {lead.mean:.3f} on one seed, which settles nothing"
     return f"{text} by {lead}" + ("" if lead.is_above_zero else ", which is not settled")
