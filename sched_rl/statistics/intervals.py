@@ -106,11 +106,8 @@ def mean_interval(
     influence = [(sample[indices] - sample[indices].mean()) / len(members) for indices in members]
     if all(np.ptp(sample[indices]) == 0 for indices in members):
         return Interval(mean, mean, mean, sample.size)
-    deviations = _resampled_deviations(influence, num_resamples, stream(seed, "bootstrap"))
-    levels = _bca_levels(deviations, _acceleration(influence), confidence)
-    widening = _t_over_z(influence, confidence)
-    low, high = np.quantile(deviations, levels) * widening
-    return Interval(mean, mean + float(low), mean + float(high), sample.size)
+    low, high = deviation_bounds(influence, seed=seed, confidence=confidence, num_resamples=num_resamples)
+    return Interval(mean, mean + low, mean + high, sample.size)
 
 
 def paired_difference(
@@ -146,6 +143,24 @@ def paired_difference(
     return mean_interval(
         first - second, strata=strata, seed=seed, confidence=confidence, num_resamples=num_resamples
     )
+
+
+def deviation_bounds(
+    influence: list[FloatArray], *, seed: int, confidence: float, num_resamples: int
+) -> tuple[float, float]:
+    """How far below and above its estimate a sum of independent means may lie; see `mean_interval`.
+
+    Args:
+        influence: for each mean its values' deviations from it, times its weight in the sum; two or more
+            values each, not all equal in all of them.
+        seed: makes the bounds reproducible.
+        confidence: the coverage.
+        num_resamples: bootstrap resamples, drawn within each mean.
+    """
+    deviations = _resampled_deviations(influence, num_resamples, stream(seed, "bootstrap"))
+    levels = _bca_levels(deviations, _acceleration(influence), confidence)
+    low, high = np.quantile(deviations, levels) * _t_over_z(influence, confidence)
+    return float(low), float(high)
 
 
 def _resampled_deviations(
