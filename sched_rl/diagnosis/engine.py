@@ -8,7 +8,7 @@ from typing import Any
 
 from sched_rl.config.schema import DiagnosisConfig
 from sched_rl.diagnosis.curves import RunCurves
-from sched_rl.diagnosis.findings import TIERS, UNDECIDED, Diagnosis, Finding
+from sched_rl.diagnosis.findings import HEALTHY, TIERS, UNDECIDED, Diagnosis, Finding
 from sched_rl.diagnosis.registry import all_rules
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
@@ -31,7 +31,8 @@ def diagnose(
     limits = default_thresholds() if thresholds is None else thresholds
     settings = run_settings(curves)
     signals = Signals(curves, settings, limits)
-    findings, missing = [], []
+    findings: list[Finding] = []
+    missing: list[str] = []
     for rule in all_rules() if rules is None else rules:
         lacking = [need for need in rule.needs if not _is_there(need, curves)]
         if lacking:
@@ -40,6 +41,8 @@ def diagnose(
         signature = rule.detect(signals)
         if signature is not None:
             findings.append(_finding(rule, signature, signals, settings))
+    if any(finding.tier != "outcome" for finding in findings):
+        findings = [finding for finding in findings if finding.id != HEALTHY]
     findings.sort(key=lambda finding: TIERS.index(finding.tier))  # stable: within a tier as registered
     return Diagnosis(
         primary=findings[0].id if findings else UNDECIDED,

@@ -14,7 +14,14 @@ ENTRY_POINTS = "sched_rl.diagnosis_rules"
 
 #: Modules of `sched_rl.diagnosis.rules`. Within a tier the earlier finding is the primary one: causes stand before
 #: what follows from them.
-BUILT_IN = ("mask_bug",)
+BUILT_IN = (
+    *("mask_bug",),
+    *("unfixed_eval", "noisy_eval", "env_shift", "narrow_eval"),
+    *("overshoot", "noop_collapse", "no_signal", "premature_determinism", "critic_bottleneck"),
+    *("critic_lag", "slow_drift", "reward_mismatch", "pg_loss_extreme"),
+    *("brittle", "sawtooth", "early_best"),
+    *("not_beating_baseline", "healthy"),
+)
 
 
 @cache

@@ -55,6 +55,13 @@ class Settings:
         current = self.get(key, missing)
         return [] if current is missing or current == value else [f"{key}={show(value)}"]
 
+    def switched_on(self, key: str, value: float) -> list[str]:
+        """`key=value` where the clamp is off (0 or less), else half of what it is."""
+        current = self.get(key)
+        if not isinstance(current, (int, float)):
+            return []
+        return self.scaled(key, 0.5) if current > 0 else [f"{key}={show(value)}"]
+
     def option(self, group: str, name: str) -> list[str]:
         """`group=name` where another option of that group was chosen."""
         node = self.get(group.replace("/", "."))

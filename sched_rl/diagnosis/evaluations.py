@@ -1,0 +1,302 @@
+"""The evaluations of a run: their noise, the best, the drop in which the run stands, its swings, its rivals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sched_rl.diagnosis.columns import ColumnSignals
+from sched_rl.diagnosis.curves import FloatArray, IntArray
+from sched_rl.diagnosis.differences import Difference, stratified_difference
+from sched_rl.statistics import Interval, paired_difference, series_noise
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The evaluations from a place on lie below the best before it.
+
+    Attributes:
+        best: evaluation (index) that is the best so far.
+        first: first evaluation of the drop.
+        last: last evaluation.
+        difference: last evaluations minus the best, paired.
+        share_of_gain: the drop over what had been gained since the first evaluation; inf where nothing had.
+    """
+
+    best: int
+    first: int
+    last: int
+    difference: Difference
+    share_of_gain: float
+
+
+class EvaluationSignals(ColumnSignals):
+    """The evaluations of a run."""
+
+    @cached_property
+    def _differences(self) -> dict[tuple[int, int], Difference]:
+        return {}
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """[E] eval_mean_return."""
+        return self.at_evals("eval_mean_return")
+
+    @cached_property
+    def blocks(self) -> FloatArray:
+        """[E, B] block returns; B is 0 where there are none."""
+        names = sorted(
+            (
+                name
+                for name in self.curves.columns
+                if name.startswith("eval_block") and name.endswith("_return")
+            ),
+            key=lambda name: (len(name), name),
+        )
+        return (
+            np.stack([self.at_evals(name) for name in names], 1) if names else np.empty((self.num_evals, 0))
+        )
+
+    @cached_property
+    def worst(self) -> FloatArray:
+        """[E] the worst block's return; the mean where no block is known."""
+        if self.curves.has("eval_min_block_return"):
+            return self.at_evals("eval_min_block_return")
+        return self.blocks.min(axis=1) if self.blocks.shape[1] else self.mean
+
+    @cached_property
+    def jitter(self) -> float:
+        """The noise of eval_mean_return around its own slow course."""
+        return series_noise(self.mean) if self.num_evals >= 3 else 0.0
+
+    @cached_property
+    def episode_spread(self) -> float:
+        """The standard deviation of episode returns within a block: the natural unit of a return on these workloads.
+
+        Without episodes the spread between blocks stands in.
+        """
+        table = self.curves.evaluations
+        if table is None or not self.num_evals:
+            return float(np.nanmedian(np.ptp(self.blocks, axis=1))) if self.blocks.size else 0.0
+        variances = []
+        for block in np.unique(table.blocks):
+            returns = table.returns[:, table.blocks == block]
+            if returns.shape[1] > 1:
+                variances.append(float(np.nanmedian(np.nanvar(returns, axis=1, ddof=1))))
+        if not variances:  # one episode a block
+            variances = (
+                [float(np.nanmedian(np.nanvar(table.returns, axis=1, ddof=1)))]
+                if table.blocks.size > 1
+                else [0.0]
+            )
+        return math.sqrt(float(np.mean(variances)))
+
+    @cached_property
+    def _episode_rows(self) -> dict[int, int]:
+        """Row of the evaluation table of each evaluation."""
+        table = self.curves.evaluations
+        if table is None:
+            return {}
+        row_of = {int(update): row for row, update in enumerate(table.updates)}
+        updates = self.curves.column("update")[self.evals]
+        return {e: row_of[int(update)] for e, update in enumerate(updates) if int(update) in row_of}
+
+    def episodes(self, evaluation: int, name: str = "return") -> FloatArray | None:
+        """[P] a measurement of every episode of an evaluation; None where unknown."""
+        table = self.curves.evaluations
+        if table is None or evaluation not in self._episode_rows or name not in table.values:
+            return None
+        values: FloatArray = table.values[name][self._episode_rows[evaluation]]
+        return values
+
+    def difference(self, earlier: int, later: int, name: str = "return") -> Difference:
+        """One evaluation minus another, paired where episodes are known."""
+        if name != "return":
+            return self._difference(earlier, later, name)
+        if (earlier, later) not in self._differences:
+            self._differences[earlier, later] = self._difference(earlier, later, name)
+        return self._differences[earlier, later]
+
+    def _difference(self, earlier: int, later: int, name: str) -> Difference:
+        first, second = self.episodes(earlier, name), self.episodes(later, name)
+        if first is None or second is None:
+            return Difference(float(self.mean[later] - self.mean[earlier]), math.sqrt(2) * self.jitter, 0)
+        return stratified_difference(second - first, self.curves.evaluations.blocks)  # type: ignore[union-attr]
+
+    @cached_property
+    def best_so_far(self) -> IntArray:
+        """[E] the best evaluation up to each one: by the worst block, ties by the mean, as checkpoints are chosen."""
+        best, answer = 0, []
+        for e in range(self.num_evals):
+            if (self.worst[e], self.mean[e]) > (self.worst[best], self.mean[best]):
+                best = e
+            answer.append(best)
+        return np.array(answer, np.int64)
+
+    @property
+    def best(self) -> int:
+        """The best evaluation of all."""
+        return int(self.best_so_far[-1])
+
+    @cached_property
+    def gain(self) -> float:
+        """What the best evaluation has over the first; at least 0."""
+        return max(float(self.mean[self.best] - self.mean[0]), 0.0) if self.num_evals else 0.0
+
+    @property
+    def material(self) -> float:
+        """The smallest difference of returns that is worth a finding."""
+        return self.limits.material_frac * max(self.gain, self.episode_spread)
+
+    def is_below(self, earlier: int, later: int) -> bool:
+        """Whether an evaluation lies clearly and materially below another one, chosen for being high.
+
+        The higher one is the largest of many, so the curve's own jitter widens the margin as that of a maximum does.
+        """
+        if earlier == later:
+            return False
+        change = self.difference(earlier, later)
+        chosen = self.jitter * math.sqrt(2 * math.log(max(later, 2)))
+        margin = max(self.limits.standard_errors * change.standard_error + chosen, self.material)
+        return change.mean < -margin
+
+    @cached_property
+    def drop(self) -> Drop | None:
+        """The drop in which the run stands now: it has held for `persistence_evaluations`; None where there is none."""
+        need, last = self.limits.persistence_evaluations, self.num_evals - 1
+        if self.num_evals < self.limits.min_evaluations:
+            return None
+        best = self.best
+        below = [self.is_below(best, e) for e in range(best + 1, self.num_evals)]
+        if len(below) < need or not all(below[-need:]):
+            return None
+        first = last
+        while first - 1 > best and below[first - 1 - best - 1]:
+            first -= 1
+        change = self.difference(best, last)
+        share = -change.mean / self.gain if self.gain > 0 else math.inf
+        return Drop(best, first, last, change, share)
+
+    def worst_fell_first(self, drop: Drop) -> str:
+        """Whether the worst block lay below its best clearly before the mean did: `yes`, `no` or `unknown`."""
+        if self.blocks.shape[1] < 2:
+            return "unknown"
+        margin = max(2 * self.jitter, self.material)
+        fallen = np.flatnonzero(self.worst[drop.best :] < self.worst[drop.best] - margin) + drop.best
+        return "yes" if fallen.size and fallen[0] < drop.first else "no"
+
+    @property
+    def has_improved(self) -> bool:
+        """Whether two neighbouring evaluations lie clearly above the first one."""
+        return any(self.is_above(0, e) and self.is_above(0, e + 1) for e in range(1, self.num_evals - 1))
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether nothing has come of the training so far."""
+        return not self.has_improved
+
+    def is_above(self, earlier: int, later: int) -> bool:
+        """Whether an evaluation lies clearly and materially above another one."""
+        if later <= earlier:
+            return False
+        change = self.difference(earlier, later)
+        margin = self.limits.standard_errors * math.hypot(change.standard_error, self.jitter)
+        return change.mean > max(margin, self.limits.material_frac * self.episode_spread)
+
+    def rises_after(self, evaluation: int) -> bool:
+        """Whether the last evaluations lie clearly above one."""
+        last = self.num_evals - 1
+        return self.is_above(evaluation, last) and self.is_above(evaluation, last - 1)
+
+    @cached_property
+    def typical_standard_error(self) -> float:
+        """Of the paired difference of neighbouring evaluations; NaN without episodes."""
+        if self.curves.evaluations is None or self.num_evals < 2:
+            return math.nan
+        return float(np.median([self.difference(e - 1, e).standard_error for e in range(1, self.num_evals)]))
+
+    @cached_property
+    def swings(self) -> list[tuple[int, int]]:
+        """Alternating moves of eval_mean_return, (from, to): clear of the noise, a material share of its range."""
+        if self.num_evals < self.limits.min_evaluations:
+            return []
+        size = max(
+            self.limits.material_frac * float(np.ptp(self.mean)),
+            self.limits.material_frac * self.episode_spread,
+        )
+        return [
+            (a, b)
+            for a, b in zigzag(self.mean, size)
+            if abs(self.difference(a, b).z) > self.limits.standard_errors or self.curves.evaluations is None
+        ]
+
+    @property
+    def min_swings(self) -> int:
+        """Swings that make a sawtooth: a course and its recovery explain three, and noise grows with the run."""
+        return max(5, self.num_evals // 4)
+
+    def block_difference(self, earlier: int, later: int, block: int) -> Difference:
+        """One block of an evaluation minus the same block of another."""
+        first, second = self.episodes(earlier), self.episodes(later)
+        if first is None or second is None or self.curves.evaluations is None:
+            noise = series_noise(self.blocks[:, block]) if self.num_evals >= 3 else 0.0
+            return Difference(
+                float(self.blocks[later, block] - self.blocks[earlier, block]), math.sqrt(2) * noise, 0
+            )
+        member = self.curves.evaluations.blocks == block
+        return stratified_difference((second - first)[member], self.curves.evaluations.blocks[member])
+
+    # --- Rivals
+
+    def baseline_episodes(self, name: str, measurement: str = "return") -> FloatArray | None:
+        """[P] a heuristic on the run's own episodes; None where one of them is missing."""
+        table, episodes = self.curves.evaluations, self.curves.baselines[name].episodes
+        if table is None:
+            return None
+        keys = zip(table.blocks.tolist(), table.seeds.tolist(), strict=True)
+        values = [episodes.get(key, {}).get(measurement, math.nan) for key in keys]
+        return np.array(values) if np.isfinite(values).all() else None
+
+    @cached_property
+    def best_baseline(self) -> str | None:
+        """The heuristic with the highest mean."""
+        known = {
+            name: score.mean for name, score in self.curves.baselines.items() if math.isfinite(score.mean)
+        }
+        return max(known, key=lambda name: known[name]) if known else None
+
+    @cached_property
+    def lead(self) -> tuple[str | None, Interval | None]:
+        """The best heuristic and the paired 95 % interval of the best evaluation minus it; None without episodes."""
+        name = self.best_baseline
+        own = self.episodes(self.best) if self.num_evals else None
+        other = None if name is None else self.baseline_episodes(name)
+        if own is None or other is None or not np.isfinite(own).all() or self.curves.evaluations is None:
+            return name, None
+        blocks = self.curves.evaluations.blocks.tolist()
+        return name, paired_difference(own, other, strata=blocks, seed=0, num_resamples=2_000)
+
+
+def zigzag(values: FloatArray, size: float) -> list[tuple[int, int]]:
+    """Alternating moves of at least a size, from turning point to turning point."""
+    moves: list[tuple[int, int]] = []
+    low = high = 0
+    for now in range(1, len(values)):
+        low = now if values[now] < values[low] else low
+        high = now if values[now] > values[high] else high
+        if moves:
+            start, end = moves[-1]
+            is_up = values[end] > values[start]
+            if is_up == bool(values[now] > values[end]) and values[now] != values[end]:
+                moves[-1] = (start, now)
+                low = high = now
+            elif abs(values[now] - values[end]) >= size:
+                moves.append((end, now))
+                low = high = now
+        elif values[high] - values[low] >= size:
+            moves.append((min(low, high), max(low, high)))
+            low = high = now
+    return moves

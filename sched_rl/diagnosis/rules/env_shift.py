@@ -1,0 +1,80 @@
+"""The data changed, not the policy: a jump while entropy and KL stay still (playbook, sections 5D, 11)."""
+
+from __future__ import annotations
+
+from sched_rl.diagnosis.findings import Check
+from sched_rl.diagnosis.rule import Rule, Signature
+from sched_rl.diagnosis.settings import Settings
+from sched_rl.diagnosis.shifts import find_shift, policy_is_still
+from sched_rl.diagnosis.signals import Signals
+
+#: What the environment decides, given the policy: each may jump when the workload, the cluster or the reward does.
+_WATCHED = (
+    "noop_frac",
+    "legal_actions_mean",
+    "mean_ep_return",
+    "mean_ep_length",
+    "reward_mean",
+    "return_mean",
+)
+
+
+def _detect(signals: Signals) -> Signature | None:
+    found = [shift for name in _WATCHED if (shift := find_shift(signals, name)) is not None]
+    found = [shift for shift in found if policy_is_still(signals, shift.row)]
+    # A workload moves several columns; one alone may be a rollout's phase, unless it is what the actions meet.
+    if not {"noop_frac", "legal_actions_mean"} & {shift.name for shift in found} and len(found) < 2:
+        return None
+    clearest = max(found, key=lambda shift: abs(shift.z))
+    return Signature(
+        rows=(clearest.row, signals.curves.num_rows - 1),
+        severity="critical",
+        confidence=min(0.5 + 0.03 * abs(clearest.z), 0.95),
+        summary=(
+            f"{clearest.name} jumped from {clearest.before:.3g} to {clearest.after:.3g} at "
+            f"{signals.steps[clearest.row]} and stayed there, while entropy and KL stood still"
+        ),
+        evidence={
+            **{f"{shift.name}, before": shift.before for shift in found},
+            **{f"{shift.name}, after": shift.after for shift in found},
+            **{f"{shift.name}, sigmas": shift.z for shift in found},
+            "approx_kl, around it": float(
+                signals.median(signals.curves.column(signals.kl_name)[clearest.row :][:5])
+            ),
+        },
+    )
+
+
+def _knobs(settings: Settings) -> list[str]:
+    """Nothing to tune: the same config again tells whether it happens again; another seed, whether it is the seed."""
+    return [f"seed={int(settings.number('seed', 1)) + 1}"]
+
+
+RULE = Rule(
+    id="env_shift",
+    tier="measurement",
+    section="5D, 11",
+    needs=(
+        "|".join(_WATCHED),
+        "approx_kl_mean|approx_kl|approx_kl_last|approx_kl_max",
+        "entropy_frac|entropy",
+    ),
+    explanation=(
+        "A sudden change of noop_frac or of returns with stable entropy often means that the environment changed: the "
+        "workload's seeds or config, the reset, or the reward. Did my measurement change? Did my data change?"
+    ),
+    suspects=(
+        "the workload or its seeds changed during the run",
+        "the run was resumed with other settings",
+        "a reward term switched on or off",
+    ),
+    checks=(
+        Check("resumed", "was the run resumed, and with the same code and config?"),
+        Check(
+            None,
+            "does eval, on its fixed seeds, jump there too (reward, code) or not (training workload)?",
+        ),
+    ),
+    detect=_detect,
+    knobs=_knobs,
+)

@@ -1,0 +1,89 @@
+"""The return rises and the schedules get worse (playbook, sections 4 "Reward landscape weirdness", 6)."""
+
+from __future__ import annotations
+
+from sched_rl.diagnosis.findings import Check
+from sched_rl.diagnosis.rule import Rule, Signature
+from sched_rl.diagnosis.settings import Settings
+from sched_rl.diagnosis.signals import Signals
+
+#: What a user of the cluster feels, and the sign of worse.
+_FELT = {"mean_wait_s": 1, "mean_bounded_slowdown": 1, "throughput_jobs_per_hour": -1, "utilization": -1}
+#: Smallest relative change that a user would notice.
+_NOTICEABLE = 0.1
+
+
+def _detect(signals: Signals) -> Signature | None:
+    if not signals.has_enough:
+        return None
+    need, last = signals.limits.persistence_evaluations, signals.num_evals - 1
+    window = range(last - need + 1, last + 1)
+    if not all(signals.is_above(0, e) for e in window):
+        return None
+    changes = {name: _worsening(signals, name, window) for name in _FELT}
+    worse = {name: value for name, value in changes.items() if value is not None}
+    served = {"throughput_jobs_per_hour", "utilization"} & worse.keys()
+    if len(worse) < 3 or not served:
+        return None
+    change = signals.difference(0, last)
+    told = ", ".join(f"{name} {value:+.0%}" for name, value in worse.items())
+    return Signature(
+        rows=signals.rows(0, last),
+        severity="critical",
+        confidence=0.9,
+        summary=f"eval_mean_return rose by {change.mean:.3g} while schedules got worse: {told}",
+        evidence={
+            "eval_mean_return, change": change.mean,
+            **{f"{name}, change": v for name, v in worse.items()},
+        },
+    )
+
+
+def _worsening(signals: Signals, name: str, window: range) -> float | None:
+    """Relative change since the first evaluation where it is clearly and noticeably worse; None otherwise."""
+    first = signals.episodes(0, name)
+    if first is None:
+        return None
+    base = abs(float(first[first == first].mean())) if (first == first).any() else 0.0
+    changes = [signals.difference(0, e, name) for e in window]
+    clear = all(
+        _FELT[name] * each.mean > max(3 * each.standard_error, _NOTICEABLE * base) for each in changes
+    )
+    return changes[-1].mean / base if clear and base > 0 else None
+
+
+def _knobs(settings: Settings) -> list[str]:
+    """Back to the playbook's reward terms, one by one."""
+    terms = {
+        "progress_scale": 1.0,
+        "time_pressure_scale": 1.0,
+        "noop_penalty_scale": 0.05,
+        "early_finish_bonus_scale": 1.0,
+        "deadline_miss_penalty_scale": 1.0,
+    }
+    changed = [
+        text for name, value in terms.items() for text in settings.changed(f"env.reward.{name}", value)
+    ]
+    return changed or settings.scaled("env.reward.noop_penalty_scale", 4.0)
+
+
+RULE = Rule(
+    id="reward_mismatch",
+    tier="cause",
+    section="4, 6",
+    needs=("eval_mean_return", "episodes"),
+    explanation=(
+        "Shaped rewards can be earned in ways that nobody wanted: return goes up while waits, slowdown and throughput "
+        "get worse. Then the reward is wrong, not the learner."
+    ),
+    suspects=(
+        "a reward term pays for the wrong thing",
+        "the scales of the terms drown the one that matters",
+    ),
+    checks=(
+        Check("do_nothing", "what does a scheduler earn that waits whenever it may?"),
+        Check("baselines", "do heuristics with short waits earn less than this policy?"),
+    ),
+    detect=_detect,
+    knobs=_knobs,
+)
