@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from sched_rl.agents.adam import FusedAdam
 from sched_rl.agents.evaluators import PolicyEvaluator
 from sched_rl.agents.losses import LossTerms, MinibatchSamples, ppo_loss
 from sched_rl.agents.networks import ActorCritic
@@ -70,8 +71,8 @@ class PolicyUpdate:
         self.network = network
         self.evaluator = evaluator
         self._parameters = [*network.policy.parameters(), *network.value.parameters()]
-        groups = [{"params": list(path.parameters())} for path in (network.policy, network.value)]
-        self.optimizer = torch.optim.Adam(groups, lr=config.lr, eps=ADAM_EPS, fused=True)
+        groups = (network.policy.parameters(), network.value.parameters())
+        self.optimizer = FusedAdam(groups, config.lr, ADAM_EPS)
 
     def run(
         self, buffer: RolloutBuffer, lr: float, ent_coef: float, generator: np.random.Generator

@@ -55,9 +55,19 @@ def orthogonal(rows: int, columns: int, gain: float, generator: torch.Generator)
     return nn.Parameter(weight)
 
 
+class _BlankLinear(nn.Linear):
+    """A linear layer without initial weights: those would be drawn from the global generator.
+
+    `nn.utils.skip_init` does the same by way of the meta device, whose import takes a second.
+    """
+
+    def reset_parameters(self) -> None:
+        """Do nothing."""
+
+
 def linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = HIDDEN_GAIN) -> nn.Linear:
     """A linear layer with orthogonal weights and zero bias; the global generator is not touched."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = _BlankLinear(inputs, outputs)
     layer.weight = orthogonal(outputs, inputs, gain, generator)
     nn.init.zeros_(layer.bias)
     return layer
