@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from sched_rl.config.schema import EnvConfig, EvalConfig
@@ -13,6 +14,9 @@ from sched_rl.workloads.workload import Workload
 Split = Literal["val", "promote", "report"]
 #: How far each split's first seed lies above `eval.first_seed`.
 SPLIT_OFFSETS: dict[Split, int] = {"val": 0, "promote": 5_000_000, "report": 10_000_000}
+
+#: Blocks whose workloads are kept: those of a split, and of a second one. Sixty workloads take about a megabyte.
+_KEPT_BLOCKS = 16
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,17 @@ def block_workloads(
         families: configs of the families that a mixture draws from.
     """
     for number, block in enumerate(blocks):
-        source = WorkloadSource(block.env, families)
-        for seed in block.seeds:
-            yield (number, *source.workload(seed))
+        names = block.env.families or ()
+        for family, workload in _workloads(
+            block, tuple((name, families[name]) for name in names if name in families)
+        ):
+            yield number, family, workload
+
+
+@lru_cache(maxsize=_KEPT_BLOCKS)
+def _workloads(
+    block: Block, families: tuple[tuple[str, EnvConfig], ...]
+) -> tuple[tuple[EnvConfig, Workload], ...]:
+    """The episodes of one block, kept: baselines, probes and every evaluation play the same ones."""
+    source = WorkloadSource(block.env, dict(families))
+    return tuple(source.workload(seed) for seed in block.seeds)
