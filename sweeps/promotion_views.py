@@ -117,7 +117,7 @@ def _notes(promotion: Promotion) -> list[str]:
         "by training seed and episode, their 95 % intervals resample both; with one training there is none",
     ]
     if promotion.missing:
-        notes.append(f"PARTIAL: {promotion.missing} trainings are not finished; the same command goes on")
+        notes.append(f"PARTIAL, trainings not finished: {promotion.missing}; the same command goes on")
     return notes
 
 

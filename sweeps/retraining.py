@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sched_rl.checkpoint import write_atomically
+from sched_rl.config.load import load_command
 from sched_rl.config.overrides import path_override
-from sched_rl.config.record import CONFIG_FILE, load_config_file
+from sched_rl.config.record import CONFIG_FILE, config_digest, load_config_file
 from sched_rl.config.schema import Config
 from sched_rl.errors import RunFolderError
 from sched_rl.evaluation.baselines import judge_baselines
@@ -57,25 +58,39 @@ def run_missing(
 
     Returns:
         0, or the exit code of the first training that failed; the others have run.
+
+    Raises:
+        ConfigError: a configuration or launcher that cannot be used.
+        RunFolderError: a folder that holds something else.
     """
     from sched_rl.multirun import launch_jobs
-    from sched_rl.train import run_training
+    from sched_rl.train import check_device, run_training
 
+    fixed = [text for text in given if not text.startswith("hydra")]
     jobs = []
     for retraining in planned:
+        own = [*retraining.finalist.overrides, *fixed, "eval.final_report=false", f"seed={retraining.seed}"]
+        own.append(path_override("run.folder", retraining.folder))
+        config = load_command("train", own, sources).config
+        check_device(config)
+        _refuse_another(retraining.folder, config)
         if not job_outcome(retraining.folder).trouble:
             continue
-        if resume_started_job(retraining.folder):
-            jobs.append([path_override("resume", retraining.folder)])
-            continue
-        own = [*retraining.finalist.overrides, *(text for text in given if not text.startswith("hydra"))]
-        own += ["eval.final_report=false", path_override("run.folder", retraining.folder)]
-        jobs.append([*own, f"seed={retraining.seed}"])
+        is_begun = resume_started_job(retraining.folder)
+        jobs.append([path_override("resume", retraining.folder)] if is_begun else own)
     if not jobs:
         return 0
     print(f"{len(jobs)} of {len(planned)} trainings to do")
     steering = [text for text in given if text.startswith("hydra")]
     return launch_jobs(jobs, steering, (folder / "jobs").absolute(), sources, run_training)
+
+
+def _refuse_another(folder: Path, config: Config) -> None:
+    """A sweep that was removed and begun again has other trials of the same numbers."""
+    if (folder / CONFIG_FILE).is_file() and config_digest(retrained_config(folder)) != config_digest(config):
+        raise RunFolderError(
+            f"{folder}: holds a training of another configuration; move it away, or give another folder="
+        )
 
 
 def judge_all(planned: Sequence[Retraining], split: Split) -> list[Judged]:
@@ -120,6 +135,18 @@ def retrained_config(folder: Path) -> Config:
     return load_config_file(folder / CONFIG_FILE)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        RunFolderError: when it cannot be written.
+    """
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written ({error.strerror})") from error
+
+
 def _judge(folder: Path, split: Split) -> dict[str, Any]:
     path = folder / f"judged_{split}.json"
     if not path.exists():
@@ -136,10 +163,7 @@ def _kept(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    try:
-        write_atomically(path, (json.dumps(json_ready(document), allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be written ({error.strerror})") from error
+    write_text(path, json.dumps(json_ready(document), allow_nan=False) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:
