@@ -9,6 +9,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,16 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:") else None
 
 
+def check_mlflow_installed() -> None:
+    """Refuse at once what would only come to light when MLflow has been imported.
+
+    Raises:
+        TrackingError: not installed.
+    """
+    if find_spec("mlflow") is None:
+        raise TrackingError("tracking=mlflow: MLflow is not installed; use tracking=none")
+
+
 def import_mlflow() -> None:
     """Import MLflow, which takes 2 s, with its chatter off.
 
@@ -97,6 +108,18 @@ def import_mlflow() -> None:
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # every failure reaches us as an exception
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+def import_store(uri: str) -> None:
+    """Import all that `open_client` will need for a store.
+
+    Raises:
+        TrackingError: MLflow or the store's library cannot be imported.
+    """
+    import_mlflow()
+    if sqlite_path(uri):
+        with translated(uri):
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def open_client(uri: str) -> MlflowClient:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from sched_rl.config.schema import TrackingConfig
-from sched_rl.errors import SchedRLError
+from sched_rl.errors import SchedRLError, TrackingError
 from sched_rl.tracking.mlflow_run import MlflowRun
-from sched_rl.tracking.mlflow_store import StoreBusyError, check_not_busy, import_mlflow
+from sched_rl.tracking.mlflow_store import (
+    StoreBusyError,
+    check_mlflow_installed,
+    check_not_busy,
+    import_store,
+)
 from sched_rl.tracking.record import Status
 from sched_rl.tracking.redaction import redact
 
@@ -172,6 +179,56 @@ class MlflowWriter:
             )
 
 
+class LateWriter:
+    """A `MlflowWriter` whose library is imported in a thread beside the run's first steps.
+
+    Until then rows wait in the run's folder, where the writer finds them.
+
+    Args:
+        run: the run, not yet connected.
+    """
+
+    def __init__(self, run: MlflowRun) -> None:
+        self._run = run
+        self._writer: MlflowWriter | None = None
+        self._importing = threading.Thread(target=_import_quietly, args=(run.uri,), daemon=True)
+        self._importing.start()
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id in the store; waits for the import, and is None until the store has answered."""
+        return self._opened().run_id
+
+    def row_appended(self) -> None:
+        """Send when 1000 values or 2 s have gathered and the library is there."""
+        if not self._importing.is_alive():
+            self._opened().row_appended()
+
+    def flush(self) -> None:
+        """Send what has gathered; waits for the import."""
+        self._opened().flush()
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags to the run, at the next flush."""
+        self._opened().set_tags(tags)
+
+    def finish(self, status: Status) -> None:
+        """Send everything and mark the run as ended."""
+        self._opened().finish(status)
+
+    def _opened(self) -> MlflowWriter:
+        if self._writer is None:
+            self._importing.join()
+            self._writer = MlflowWriter(self._run)
+        return self._writer
+
+
+def _import_quietly(uri: str) -> None:
+    # A broken installation is told of when the writer opens, as a store that does not answer is.
+    with suppress(TrackingError):
+        import_store(uri)
+
+
 def open_writer(tracking: TrackingConfig, folder: Path) -> Writer:
     """Start the writer of a run, new or resumed, whose config and provenance are in its folder.
 
@@ -185,5 +242,5 @@ def open_writer(tracking: TrackingConfig, folder: Path) -> Writer:
     """
     if tracking.kind == "none":
         return NullWriter()
-    import_mlflow()
-    return MlflowWriter(MlflowRun(folder, tracking.uri, tracking.experiment))
+    check_mlflow_installed()
+    return LateWriter(MlflowRun(folder, tracking.uri, tracking.experiment))

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -88,6 +89,27 @@ def test_a_run_arrives_whole(start, tracking):
     assert (artifacts / "checkpoints/update_00000060.pt.sha256").exists()
 
 
+def test_no_row_waits_for_the_library_and_none_is_lost(start, tracking, monkeypatch):
+    imported = threading.Event()
+    monkeypatch.setattr("sched_rl.tracking.mlflow_writer.import_store", lambda uri: imported.wait(60))
+    record = start()
+    writer = open_writer(tracking, record.folder)
+    for update in range(1, 4):
+        append(record, update)
+        writer.row_appended()
+    assert runs_of(tracking.uri) == []
+    imported.set()
+    writer.finish("FINISHED")
+    steps = {step for key, step, _ in rows_of(tracking.uri, writer.run_id) if key == "loss"}
+    assert steps == {512, 1024, 1536}
+
+
+def test_a_missing_library_is_refused_at_once(start, tracking, monkeypatch):
+    monkeypatch.setattr("sched_rl.tracking.mlflow_store.find_spec", lambda name: None)
+    with pytest.raises(TrackingError, match="MLflow is not installed; use tracking=none"):
+        open_writer(tracking, start().folder)
+
+
 def test_a_resumed_run_continues_the_same_run_without_doubles(start, tracking, columns):
     whole = start("whole")
     writer = open_writer(tracking, whole.folder)
@@ -119,6 +141,7 @@ def test_a_resumed_run_continues_the_same_run_without_doubles(start, tracking, c
 def test_a_kill_before_the_id_was_noted_makes_no_second_run(start, tracking):
     record = start()
     first = open_writer(tracking, record.folder)
+    first.flush()
     (record.folder / "tracking.json").unlink()
     assert open_writer(tracking, record.folder).run_id == first.run_id
 
@@ -139,9 +162,10 @@ def test_a_run_deleted_from_the_store_is_made_anew_and_filled(start, tracking):
 def test_changed_params_are_noted_not_overwritten(start, tracking):
     record = start()
     writer = open_writer(tracking, record.folder)
+    writer.flush()
     changed = CONFIG | {"agent": CONFIG["agent"] | {"lr": 1e-4, "new": 1}}
     record.write_config(changed)
-    open_writer(tracking, record.folder)
+    open_writer(tracking, record.folder).flush()
     data = open_client(tracking.uri).get_run(writer.run_id).data
     assert (data.params["agent.lr"], data.params["agent.new"]) == ("0.0003", "1")
     assert data.tags["changed_params"] == "agent.lr: 0.0003 -> 0.0001"
@@ -326,6 +350,7 @@ def test_where_runs_go_by_default(tmp_path, monkeypatch):
 def test_a_resumed_run_goes_on_in_its_store_from_any_directory(start, tracking, tmp_path, monkeypatch):
     record = start()
     first = open_writer(tracking, record.folder)
+    first.flush()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     second = open_writer(dataclasses.replace(tracking, uri=None), record.folder)
