@@ -48,7 +48,16 @@ def run_training(
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
     from sched_rl.trainer import train
 
-    return train(command.config, folder, resume, observers)
+    return train(command.config, folder, resume, [*_live_diagnosis(command.config, folder), *observers])
+
+
+def _live_diagnosis(config: Config, folder: Path) -> list[TrainingObserver]:
+    """The playbook's rules beside a training, unless `diagnosis=none`; fixed schedulers have nothing to watch."""
+    if config.diagnosis.kind == "none" or config.agent.kind != "ppo":
+        return []
+    from sched_rl.diagnosis.live import LiveDiagnosis
+
+    return [LiveDiagnosis(config, folder)]
 
 
 def check_device(config: Config) -> None:

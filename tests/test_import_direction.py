@@ -22,8 +22,8 @@ LAYERS = (
     {"envs", "schedulers"},
     {"agents"},
     {"evaluation", "checkpoint", "run_folder"},
-    {"diagnosis", "tracking"},
-    {"reporting", "progress", "observers"},
+    {"diagnosis", "tracking", "observers"},
+    {"reporting", "progress"},
     {"trainer", "run_session", "evaluator"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun", "sweep_job"},
 )

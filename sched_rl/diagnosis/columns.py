@@ -5,7 +5,6 @@ That is what rules compare across evaluations, and it keeps a diagnosis at milli
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import cached_property
 
@@ -80,12 +79,21 @@ class ColumnSignals:
 
     def _window(self, name: str, kind: str) -> FloatArray:
         if (name, kind) not in self._windows:
-            values, edges = self.curves.column(name), [-1, *self.evals]
-            spans = [values[low + 1 : high + 1] for low, high in itertools.pairwise(edges)]
-            spans = [span[np.isfinite(span)] for span in spans]
-            reduce = np.mean if kind == "mean" else np.max
-            self._windows[name, kind] = np.array([reduce(s) if s.size else np.nan for s in spans], np.float64)
+            self._windows[name, kind] = self._reduced(self.curves.column(name), kind)
         return self._windows[name, kind]
+
+    def _reduced(self, values: FloatArray, kind: str) -> FloatArray:
+        if not self.num_evals:
+            return np.empty(0)
+        starts = np.concatenate([[0], self.evals[:-1] + 1])
+        values = values[: self.evals[-1] + 1]
+        known = np.isfinite(values)
+        counts = np.add.reduceat(known.astype(np.int64), starts)
+        if kind == "mean":
+            reduced = np.add.reduceat(np.where(known, values, 0.0), starts) / np.maximum(counts, 1)
+        else:
+            reduced = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
+        return np.where(counts > 0, reduced, np.nan)
 
     def finite(self, name: str) -> FloatArray:
         """All finite values of a column, in order."""

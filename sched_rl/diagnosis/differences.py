@@ -41,15 +41,42 @@ def stratified_difference(differences: FloatArray, blocks: IntArray) -> Differen
         differences: [P], NaN where an episode has no partner.
         blocks: [P].
     """
+    return stratified_differences(differences[None], blocks)[0]
+
+
+def stratified_differences(differences: FloatArray, blocks: IntArray) -> list[Difference]:
+    """As `stratified_difference`, for several comparisons at once.
+
+    Args:
+        differences: [K, P].
+        blocks: [P].
+    """
     known = np.isfinite(differences)
-    values, labels = differences[known], blocks[known]
+    if not known.all():
+        return [_one(row[mask], blocks[mask]) for row, mask in zip(differences, known, strict=True)]
+    if blocks.size < 2:
+        return [_one(row, blocks) for row in differences]
+    labels, members = np.unique(blocks, return_inverse=True)
+    indicator = np.zeros((blocks.size, labels.size))
+    indicator[np.arange(blocks.size), members] = 1.0
+    sizes = indicator.sum(axis=0)
+    block_means = differences @ indicator / sizes
+    means = block_means.mean(axis=1)
+    if sizes.min() < 2:  # no spread within a block: the spread of all episodes holds that between blocks too
+        variances = differences.var(axis=1, ddof=1) / blocks.size
+    else:
+        within = ((differences - block_means[:, members]) ** 2) @ indicator / (sizes - 1) / sizes
+        variances = within.sum(axis=1) / labels.size**2
+    return [
+        Difference(float(mean), math.sqrt(variance), int(blocks.size))
+        for mean, variance in zip(means, variances, strict=True)
+    ]
+
+
+def _one(values: FloatArray, blocks: IntArray) -> Difference:
+    """A comparison of which only some pairs are known."""
     if not values.size:
         return Difference(math.nan, math.inf, 0)
-    parts = [values[labels == block] for block in np.unique(labels)]
-    mean = float(np.mean([part.mean() for part in parts]))
-    if any(part.size < 2 for part in parts):  # no spread within a block: the blocks' own spread holds it
-        parts = [values]
     if values.size < 2:
-        return Difference(mean, math.inf, 1)
-    variance = sum(float(part.var(ddof=1)) / part.size for part in parts) / len(parts) ** 2
-    return Difference(mean, math.sqrt(variance), int(values.size))
+        return Difference(float(values[0]), math.inf, 1)
+    return stratified_differences(values[None], blocks)[0]

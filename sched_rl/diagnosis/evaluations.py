@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from sched_rl.diagnosis.columns import ColumnSignals
 from sched_rl.diagnosis.curves import FloatArray, IntArray
-from sched_rl.diagnosis.differences import Difference, stratified_difference
-from sched_rl.statistics import Interval, paired_difference, series_noise
+from sched_rl.diagnosis.differences import Difference, stratified_difference, stratified_differences
+from sched_rl.statistics import Interval, mean_interval, series_noise
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EvaluationSignals(ColumnSignals):
     """The evaluations of a run."""
 
     @cached_property
-    def _differences(self) -> dict[tuple[int, int], Difference]:
+    def _differences(self) -> dict[tuple[int, str], list[Difference]]:
         return {}
 
     @cached_property
@@ -114,17 +114,27 @@ class EvaluationSignals(ColumnSignals):
 
     def difference(self, earlier: int, later: int, name: str = "return") -> Difference:
         """One evaluation minus another, paired where episodes are known."""
-        if name != "return":
-            return self._difference(earlier, later, name)
-        if (earlier, later) not in self._differences:
-            self._differences[earlier, later] = self._difference(earlier, later, name)
-        return self._differences[earlier, later]
+        key = earlier, name
+        if key not in self._differences:
+            self._differences[key] = self._differences_from(earlier, name)
+        return self._differences[key][later]
 
-    def _difference(self, earlier: int, later: int, name: str) -> Difference:
-        first, second = self.episodes(earlier, name), self.episodes(later, name)
-        if first is None or second is None:
-            return Difference(float(self.mean[later] - self.mean[earlier]), math.sqrt(2) * self.jitter, 0)
-        return stratified_difference(second - first, self.curves.evaluations.blocks)  # type: ignore[union-attr]
+    def _differences_from(self, earlier: int, name: str) -> list[Difference]:
+        """Every evaluation minus one of them."""
+        matrix = self.episode_matrix(name)
+        if matrix is None or self.curves.evaluations is None:
+            noise = math.sqrt(2) * self.jitter
+            return [Difference(float(mean - self.mean[earlier]), noise, 0) for mean in self.mean]
+        return stratified_differences(matrix - matrix[earlier], self.curves.evaluations.blocks)
+
+    def episode_matrix(self, name: str = "return") -> FloatArray | None:
+        """[E, P] a measurement of every episode; None unless every evaluation's episodes are known."""
+        table = self.curves.evaluations
+        if table is None or name not in table.values or len(self._episode_rows) < self.num_evals:
+            return None
+        rows = [self._episode_rows[e] for e in range(self.num_evals)]
+        matrix: FloatArray = table.values[name][rows]
+        return matrix
 
     @cached_property
     def best_so_far(self) -> IntArray:
@@ -214,9 +224,11 @@ class EvaluationSignals(ColumnSignals):
     @cached_property
     def typical_standard_error(self) -> float:
         """Of the paired difference of neighbouring evaluations; NaN without episodes."""
-        if self.curves.evaluations is None or self.num_evals < 2:
+        matrix, table = self.episode_matrix(), self.curves.evaluations
+        if matrix is None or table is None or self.num_evals < 2:
             return math.nan
-        return float(np.median([self.difference(e - 1, e).standard_error for e in range(1, self.num_evals)]))
+        steps = stratified_differences(np.diff(matrix, axis=0), table.blocks)
+        return float(np.median([step.standard_error for step in steps]))
 
     @cached_property
     def swings(self) -> list[tuple[int, int]]:
@@ -276,8 +288,19 @@ class EvaluationSignals(ColumnSignals):
         other = None if name is None else self.baseline_episodes(name)
         if own is None or other is None or not np.isfinite(own).all() or self.curves.evaluations is None:
             return name, None
-        blocks = self.curves.evaluations.blocks.tolist()
-        return name, paired_difference(own, other, strata=blocks, seed=0, num_resamples=2_000)
+        return name, _interval((own - other).tobytes(), tuple(self.curves.evaluations.blocks.tolist()))
+
+    @property
+    def leads(self) -> bool:
+        """Whether the best evaluation beats the best heuristic with the interval clear of 0."""
+        interval = self.lead[1]
+        return interval is not None and interval.is_above_zero
+
+
+@lru_cache(maxsize=256)
+def _interval(differences: bytes, blocks: tuple[int, ...]) -> Interval:
+    """The interval that the final table prints; kept, since a live diagnosis asks again until the best changes."""
+    return mean_interval(np.frombuffer(differences), strata=blocks, seed=0)
 
 
 def zigzag(values: FloatArray, size: float) -> list[tuple[int, int]]:

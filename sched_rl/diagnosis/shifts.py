@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from sched_rl.statistics import robust_sigma
 _MIN_SIDE = 4
 #: Windows on both sides grow with the run, so that short and long runs are judged alike.
 _WINDOWS = 12
+#: A jump is so many times the largest move anywhere else on its curve, learning's own included.
+_STANDS_OUT = 2.0
+#: The share of a jump that is done in the two updates around it; a slope of the same height does less.
+_ABRUPT = 0.45
 
 
 @dataclass(frozen=True)
@@ -44,46 +49,38 @@ def find_shift(signals: Signals, name: str) -> Shift | None:
     rows = np.flatnonzero(np.isfinite(signals.curves.column(name)))
     values = signals.curves.column(name)[rows]
     width = max(_MIN_SIDE, len(values) // _WINDOWS)
-    if len(values) < 4 * width:
+    if len(values) < 6 * width:
         return None
     contrasts = window_contrasts(values, width)
     places = np.arange(width, len(values) - width + 1)
     settled = places >= len(values) // 4  # the first quarter is learning's own transient
     best = int(np.argmax(np.where(settled, np.abs(contrasts), 0.0)))
-    place = int(places[best])
-    elsewhere = np.abs(places - place) >= width
-    sigma = (
-        max(robust_sigma(contrasts[elsewhere]), within_noise(values, width)) if elsewhere.any() else np.inf
-    )
-    if not sigma > 0:
+    place, jump = int(places[best]), float(contrasts[best])
+    elsewhere = contrasts[np.abs(places - place) >= width]
+    if not elsewhere.size:
         return None
-    z = float(contrasts[best] / sigma)
+    sigma = max(robust_sigma(elsewhere), within_noise(values, width))
+    z = jump / sigma if sigma > 0 else math.copysign(math.inf, jump)
+    stands_out = abs(jump) > _STANDS_OUT * float(np.abs(elsewhere).max())
     before, after = values[:place], values[place:]
-    lasts = np.sign(np.median(after) - np.median(before[len(before) // 2 :])) == np.sign(contrasts[best])
-    is_abrupt = _share_within(values, place, width) > 0.5
-    if abs(z) < signals.limits.shift_sigmas or not lasts or not is_abrupt:
+    lasts = np.sign(np.median(after) - np.median(before[len(before) // 2 :])) == np.sign(jump)
+    is_abrupt = _share_within(values, place, width) > _ABRUPT
+    if abs(z) < signals.limits.shift_sigmas or not (stands_out and lasts and is_abrupt):
         return None
     left, right = values[place - width : place], values[place : place + width]
     return Shift(name, int(rows[place]), float(np.median(left)), float(np.median(right)), z)
 
 
 def policy_is_still(signals: Signals, row: int) -> bool:
-    """Whether entropy and KL go on as before at a row: what jumps there was not the policy's doing."""
-    for name in (signals.entropy_name, signals.kl_name):
-        values = signals.curves.column(name)
-        known = np.isfinite(values)
-        values, place = values[known], int(known[:row].sum())
-        if name == signals.kl_name:
-            values = np.log(np.maximum(values, 1e-12))
-        width = max(_MIN_SIDE, len(values) // _WINDOWS)
-        if place < width or place + width > len(values):
-            return False
-        step = float(np.median(values[place : place + width]) - np.median(values[place - width : place]))
-        contrasts = window_contrasts(values, width)
-        sigma = max(robust_sigma(contrasts), within_noise(values, width))
-        if abs(step) > signals.limits.shift_sigmas * sigma:
-            return False
-    return True
+    """Whether the updates just before a row moved the policy as little as updates do.
+
+    A policy that an update moves by no more than its limit cannot jump from one rollout to the next: what jumps then
+    is the data. Its entropy may jump as well, since it is taken over the states that the data brings.
+    """
+    largest = signals.curves.column(signals.kl_max_name)
+    near = largest[max(row - 2, 0) : row + 1]
+    near = near[np.isfinite(near)]
+    return bool(near.size and near.max() <= signals.kl_limit)
 
 
 def window_contrasts(values: FloatArray, width: int) -> FloatArray:
@@ -100,8 +97,8 @@ def within_noise(values: FloatArray, width: int) -> float:
 
 
 def _share_within(values: FloatArray, place: int, width: int) -> float:
-    """The share of the jump that is done within a quarter of a window: a jump, not a slope."""
+    """The share of the jump that is done around its place: a jump, not a slope."""
     near = max(2, width // 4)
     total = np.mean(values[place : place + width]) - np.mean(values[place - width : place])
-    sharp = np.median(values[place : place + near]) - np.median(values[place - near : place])
+    sharp = np.mean(values[place : place + near]) - np.mean(values[place - near : place])
     return float(sharp / total) if total else 0.0

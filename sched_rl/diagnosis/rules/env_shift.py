@@ -1,4 +1,4 @@
-"""The data changed, not the policy: a jump while entropy and KL stay still (playbook, sections 5D, 11)."""
+"""The data changed, not the policy: a jump while KL stays still (playbook, sections 5D, 11)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ def _detect(signals: Signals) -> Signature | None:
         confidence=min(0.5 + 0.03 * abs(clearest.z), 0.95),
         summary=(
             f"{clearest.name} jumped from {clearest.before:.3g} to {clearest.after:.3g} at "
-            f"{signals.steps[clearest.row]} and stayed there, while entropy and KL stood still"
+            f"{signals.steps[clearest.row]} and stayed there, while KL stood still"
         ),
         evidence={
             **{f"{shift.name}, before": shift.before for shift in found},
             **{f"{shift.name}, after": shift.after for shift in found},
             **{f"{shift.name}, sigmas": shift.z for shift in found},
+            f"{signals.entropy_name}, around it": float(
+                signals.median(signals.curves.column(signals.entropy_name)[clearest.row :][:5])
+            ),
             "approx_kl, around it": float(
                 signals.median(signals.curves.column(signals.kl_name)[clearest.row :][:5])
             ),
