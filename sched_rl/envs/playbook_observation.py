@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import num_visible
-from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Ints, Plain, Rules
+from sched_rl.simulator.state import QUEUE_FEATURES, SUBMIT_S, ClusterState, Ints, Plain, Rules
 
 _PER_GPU, _SORTED, _CDF = 1, 2, 3  # positions in simulator.state.LOOKAHEAD_MODES
 
@@ -56,7 +56,7 @@ def _write_jobs(state: ClusterState, rules: Rules, c: int, row: NDArray[np.float
         row[4 * slot] = features[of]
         row[4 * slot + 1] = features[of + 1]
         row[4 * slot + 2] = features[of + 2]
-        row[4 * slot + 3] = min((now_s - features[of + 3]) * a_second, 1.0)
+        row[4 * slot + 3] = min((now_s - features[of + SUBMIT_S]) * a_second, 1.0)
     row[4 * visible : 4 * rules.window] = np.float32(0.0)
 
 

@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import num_visible
-from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Ints, Plain, Rules
+from sched_rl.simulator.state import (
+    DURATION_S,
+    QUEUE_FEATURES,
+    SLACK_S,
+    SUBMIT_S,
+    ClusterState,
+    Ints,
+    Plain,
+    Rules,
+)
+
+#: With more entries of the run-out than this, a search for each job beats counting along all of them.
+_COUNTED_AT_MOST = 24
 
 
 @kernel
@@ -47,10 +59,12 @@ def observe_rich(
     jobs_end = rules.window * (11 + num_resources)
     idle_after = np.empty((num_resources, most_running + 1), np.int32)
     wait_share = np.empty(most_running + 1, np.float32)
+    releases = np.empty(rules.window, np.int32)
     for c in range(first, last):
         row = out[c]
         _run_out(state, rules, c, idle_after, wait_share)
-        visible_work = _write_jobs(state, rules, c, capacity, idle_after, wait_share, row[:jobs_end])
+        _count_releases(state, rules, c, idle_after, releases)
+        visible_work = _write_jobs(state, rules, c, capacity, wait_share, releases, row[:jobs_end])
         _write_profile(state, rules, c, capacity, row[jobs_end : jobs_end + profile_points])
         _write_context(state, rules, c, capacity, visible_work, row[jobs_end + profile_points :])
 
@@ -67,7 +81,34 @@ def _run_out(
     for r in range(idle_after.shape[0]):
         idle_after[r, 0] = state.idle[c, r]
         for i in range(num_running):
-            idle_after[r, i + 1] = idle_after[r, i] + state.demand[c, state.running[c, i].job, r]
+            released = state.running[c, i].gpus if r == 0 else state.demand[c, state.running[c, i].job, r]
+            idle_after[r, i + 1] = idle_after[r, i] + released
+
+
+@subkernel
+def _count_releases(state: ClusterState, rules: Rules, c: int, idle_after: Ints, releases: Ints) -> None:
+    """After how many completions each window job fits, 0 if it fits now."""
+    head, known = state.clusters[c].queue_head, state.clusters[c].num_running + 1
+    counts = releases[: num_visible(state, rules, c)]
+    demand = state.queue_demand[c, 0, head : head + counts.shape[0]]
+    if known <= _COUNTED_AT_MOST:
+        counts[:] = 0
+        for i in range(known):
+            _count_lacking(demand, idle_after[0, i], counts)
+    else:
+        for slot in range(counts.shape[0]):
+            counts[slot] = _releases_until(idle_after[0], known, demand[slot])
+    for r in range(1, idle_after.shape[0]):
+        for slot in range(counts.shape[0]):
+            units = state.queue_demand[c, r, head + slot]
+            counts[slot] = max(counts[slot], _releases_until(idle_after[r], known, units))
+
+
+@subkernel
+def _count_lacking(demand: Ints, idle: int, counts: Ints) -> None:
+    units = np.int32(idle)
+    for slot in range(counts.shape[0]):
+        counts[slot] += np.int32(units < demand[slot])
 
 
 @subkernel
@@ -76,38 +117,36 @@ def _write_jobs(
     rules: Rules,
     c: int,
     capacity: Ints,
-    idle_after: Ints,
     wait_share: NDArray[np.float32],
+    releases: Ints,
     rows: NDArray[np.float32],
 ) -> float:
     """The job matrix, row by row; returns the work of the visible jobs."""
     cluster, num_resources, visible = state.clusters[c], capacity.shape[0], num_visible(state, rules, c)
-    now_s, head, known = cluster.now_s, cluster.queue_head, cluster.num_running + 1
+    now_s, head, idle = cluster.now_s, cluster.queue_head, state.idle[c, 0]
     a_second, a_duration, a_gpu = 1.0 / cluster.horizon_s, 1.0 / rules.max_duration_s, 1.0 / capacity[0]
     features = state.queue_features[c, QUEUE_FEATURES * head : QUEUE_FEATURES * (head + visible)]
     width, visible_work = 11 + num_resources, 0.0
     for slot in range(visible):
         job = features[QUEUE_FEATURES * slot : QUEUE_FEATURES * (slot + 1)]
         row = rows[slot * width : (slot + 1) * width]
-        releases, gpus, duration_s = 0, state.queue_demand[c, 0, head + slot], np.float64(job[5])
-        for r in range(num_resources):
-            units = state.queue_demand[c, r, head + slot]
-            row[4 + r] = units / capacity[r]
-            releases = max(releases, _releases_until(idle_after[r], known, units))
-        rest = row[4 + num_resources :]
+        gpus, duration_s = state.queue_demand[c, 0, head + slot], np.float64(job[DURATION_S])
+        rest, waited_s = row[4 + num_resources :], now_s - job[SUBMIT_S]
         visible_work += duration_s * gpus
         row[0] = 1.0
-        row[1] = releases == 0
+        row[1] = releases[slot] == 0
         row[2] = job[0]
-        row[3] = max(1.0 + job[4] * (1.0 / 6.0), -1.0)
-        rest[0] = job[0] * job[2]
-        waited_s = now_s - job[3]
+        row[3] = job[4]
+        row[4] = job[2]
+        for r in range(1, num_resources):
+            row[4 + r] = state.queue_demand[c, r, head + slot] / capacity[r]
+        rest[0] = job[5]
         rest[1] = min(waited_s * a_second, 1.0)
         rest[2] = job[1]
-        rest[3] = (idle_after[0, 0] - gpus) * a_gpu
-        rest[4] = wait_share[releases]
+        rest[3] = (idle - gpus) * a_gpu
+        rest[4] = wait_share[releases[slot]]
         rest[5] = max(1.0 - (now_s + duration_s) * a_second, -1.0)
-        rest[6] = min(max((job[6] - waited_s - duration_s) * a_duration, -1.0), 1.0)
+        rest[6] = min(max((job[SLACK_S] - waited_s - duration_s) * a_duration, -1.0), 1.0)
     rows[visible * width :] = np.float32(0.0)
     return visible_work
 

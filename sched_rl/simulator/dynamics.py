@@ -10,16 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
-from sched_rl.simulator.events import event_key, event_time_s, pop_event, push_event
+from sched_rl.simulator.calendar import (
+    NO_COMPLETION,
+    is_event_left,
+    next_event_s,
+    num_events,
+    take_next_event,
+)
 from sched_rl.simulator.queue import (
     anything_fits,
-    join_queue,
     leave_queue,
     num_visible,
     slot_fits,
+    work_at,
     write_action_mask,
 )
-from sched_rl.simulator.state import ClusterState, Plain, Rules
+from sched_rl.simulator.state import DURATION_S, QUEUE_FEATURES, ClusterState, Plain, Rules
 
 
 @kernel
@@ -65,14 +71,13 @@ def begin_episode(arrays: Plain, plain_rules: Plain, c: int, action_mask: NDArra
     cluster.queued_work = cluster.arriving_work = cluster.now_s = cluster.total_return = 0.0
     cluster.finished = False
     state.gpu_job[c, :] = -1
-    for job in range(num_jobs):  # pushed in the workload's order, which decides among equal submit times
+    for job in range(num_jobs):
         record = state.jobs[c, job]
         record.start_s = np.nan
         cluster.arriving_work += record.work
-        push_event(state.heap[c], job, event_key(record.submit_s, False), job)
-    cluster.heap_size = cluster.num_arriving = num_jobs
-    while cluster.heap_size > 0:
-        same_instant = event_time_s(state.heap[c, 0].key) <= cluster.now_s
+    cluster.num_arriving, cluster.heap_events = num_jobs, -1
+    while is_event_left(state, c):
+        same_instant = next_event_s(state, c) <= cluster.now_s
         if not same_instant and not (rules.decision_steps and not anything_fits(state, rules, c)):
             break
         _process_event(state, rules, c)
@@ -119,33 +124,37 @@ def _apply_action(state: ClusterState, rules: Rules, c: int, action: int) -> boo
         cluster.invalid_action = True
         cluster.invalid_steps += 1
         return False
-    _start_job(state, rules, c, leave_queue(state, c, action - 1))
+    _start_job(state, rules, c, action - 1)
     return True
 
 
 @subkernel
-def _start_job(state: ClusterState, rules: Rules, c: int, job: int) -> None:
-    cluster, num_jobs = state.clusters[c], state.jobs.shape[1]
+def _start_job(state: ClusterState, rules: Rules, c: int, slot: int) -> None:
+    cluster = state.clusters[c]
+    place = cluster.queue_head + slot
     for r in range(state.idle.shape[1]):
-        state.idle[c, r] -= state.demand[c, job, r]
-    end_s = cluster.now_s + state.jobs[c, job].duration_s
+        state.idle[c, r] -= state.queue_demand[c, r, place]
+    end_s = cluster.now_s + np.float64(state.queue_features[c, QUEUE_FEATURES * place + DURATION_S])
+    gpus, work = state.queue_demand[c, 0, place], work_at(state, c, place)
+    start = state.starts[c, cluster.queue_head]
+    start.events_before = num_events(state, c)
+    start.job = job = leave_queue(state, c, slot)
     state.jobs[c, job].start_s = cluster.now_s
     position = int(cluster.num_running)
     while position > 0 and state.running[c, position - 1].end_s > end_s:
         _copy_running(state, c, position - 1, position)
         position -= 1
     running = state.running[c, position]
-    running.end_s, running.job, running.gpus = end_s, job, state.demand[c, job, 0]
+    running.end_s, running.work, running.job, running.gpus = end_s, work, job, gpus
     cluster.num_running += 1
-    push_event(state.heap[c], int(cluster.heap_size), event_key(end_s, True), num_jobs + job)
-    cluster.heap_size += 1
     if rules.track_gpus:
-        _occupy_lowest_gpus(state.gpu_job[c], job, state.demand[c, job, 0])
+        _occupy_lowest_gpus(state.gpu_job[c], job, gpus)
 
 
 @subkernel
 def _copy_running(state: ClusterState, c: int, source: int, target: int) -> None:
     state.running[c, target].end_s = state.running[c, source].end_s
+    state.running[c, target].work = state.running[c, source].work
     state.running[c, target].job = state.running[c, source].job
     state.running[c, target].gpus = state.running[c, source].gpus
 
@@ -163,24 +172,20 @@ def _occupy_lowest_gpus(gpu_job: NDArray[np.int32], job: int, wanted: int) -> No
 @subkernel
 def _process_event(state: ClusterState, rules: Rules, c: int) -> int:
     """Let the earliest event happen; returns the job that completed, or -1."""
-    cluster, num_jobs = state.clusters[c], state.jobs.shape[1]
-    key, code = pop_event(state.heap[c], cluster.heap_size)
-    cluster.heap_size -= 1
-    cluster.now_s = event_time_s(key)
-    if code < num_jobs:
-        join_queue(state, c, code)
+    position = take_next_event(state, c)
+    if position == NO_COMPLETION:
         return -1
-    _release(state, rules, c, code - num_jobs)
-    return int(code - num_jobs)
+    job = int(state.running[c, position].job)
+    _release(state, rules, c, position, job)
+    return job
 
 
 @subkernel
-def _release(state: ClusterState, rules: Rules, c: int, job: int) -> None:
-    cluster, position = state.clusters[c], 0
-    for r in range(state.idle.shape[1]):
+def _release(state: ClusterState, rules: Rules, c: int, position: int, job: int) -> None:
+    cluster = state.clusters[c]
+    state.idle[c, 0] += state.running[c, position].gpus
+    for r in range(1, state.idle.shape[1]):
         state.idle[c, r] += state.demand[c, job, r]
-    while state.running[c, position].job != job:
-        position += 1
     cluster.num_running -= 1
     for i in range(position, cluster.num_running):
         _copy_running(state, c, i + 1, i)
@@ -212,11 +217,11 @@ def _let_time_pass(state: ClusterState, rules: Rules, c: int) -> float:
         The reward of the events, as `_event_with_reward` has it; 0 when no event is left.
     """
     gain, cluster = 0.0, state.clusters[c]
-    while cluster.heap_size > 0:
+    while is_event_left(state, c):
         gain += _event_with_reward(state, rules, c)
         if not rules.decision_steps:
             break
-        same_instant = cluster.heap_size > 0 and event_time_s(state.heap[c, 0].key) <= cluster.now_s
+        same_instant = is_event_left(state, c) and next_event_s(state, c) <= cluster.now_s
         if not same_instant and (cluster.now_s >= cluster.horizon_s or anything_fits(state, rules, c)):
             break
     return gain
@@ -226,7 +231,7 @@ def _let_time_pass(state: ClusterState, rules: Rules, c: int) -> float:
 def _end_step(state: ClusterState, rules: Rules, c: int, gain: float) -> None:
     cluster = state.clusters[c]
     no_job_left = cluster.queue_head == cluster.queue_tail and cluster.num_running == 0
-    terminated = no_job_left and cluster.heap_size == 0
+    terminated = no_job_left and cluster.num_arriving == 0
     truncated = not terminated and (cluster.now_s >= cluster.horizon_s or cluster.steps >= rules.max_steps)
     if cluster.noop_feasible or truncated:
         available = available_work(state, rules, c)
@@ -247,14 +252,13 @@ def _end_step(state: ClusterState, rules: Rules, c: int, gain: float) -> None:
 
 @subkernel
 def _overdue_work(state: ClusterState, c: int) -> float:
-    """Work of the jobs past their due time that are queued, or that an event is still to come of."""
-    cluster, num_jobs, overdue = state.clusters[c], state.jobs.shape[1], 0.0
-    for place in range(cluster.queue_head, cluster.queue_tail):
+    """Work of the jobs past their due time that are queued, still to come, or running."""
+    cluster, overdue = state.clusters[c], 0.0
+    for place in range(cluster.queue_head, state.queue.shape[1]):
         job = state.jobs[c, state.queue[c, place]]
         if cluster.now_s > job.due_s:
             overdue += job.work
-    for i in range(cluster.heap_size):
-        job = state.jobs[c, state.heap[c, i].code % num_jobs]
-        if cluster.now_s > job.due_s:
-            overdue += job.work
+    for i in range(cluster.num_running):
+        if cluster.now_s > state.jobs[c, state.running[c, i].job].due_s:
+            overdue += state.running[c, i].work
     return overdue

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sched_rl.config.schema import EnvConfig
 from sched_rl.errors import WorkloadError
 from sched_rl.kernels import kernel, subkernel
-from sched_rl.simulator.state import REWARD_TERMS, ClusterState, Floats, Ints, Records
+from sched_rl.simulator.state import QUEUE_FEATURES, REWARD_TERMS, ClusterState, Floats, Ints, Records
 from sched_rl.workloads.workload import Workload
 
 #: What every job must keep: column and rule, in the order of `_broken_rule`.
@@ -46,15 +46,19 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
             f"{name}: has horizon_s={workload.horizon_s}, total_work={workload.total_work}: "
             "both must be finite and positive"
         )
-    longest_s, highest = float(env.max_duration), env.max_priority
     columns = (workload.duration_s, workload.submit_s, workload.due_s, workload.priority, workload.demand)
-    job, rule = _fill_jobs(state.jobs[c], columns, capacity, longest_s, highest)
+    job, rule = _fill_jobs(state.jobs[c], columns, capacity)
     if rule >= 0:
         column, allowed = _RULES[rule][0], _RULES[rule][1].format(capacity=capacity.tolist())
         got = np.asarray(getattr(workload, column))[job].tolist()
         raise WorkloadError(f"{name}: job {job} has {column}={got}: {allowed}")
     state.demand[c] = workload.demand
     state.idle[c] = capacity
+    longest_s, highest = float(env.max_duration), env.max_priority
+    queue = (state.queue[c], state.queue_demand[c], state.queue_features[c])
+    # Jobs that arrive at one instant may come in any order here; `calendar` finds their true one.
+    queue[0][:] = np.argsort(workload.submit_s)
+    _fill_queue(state.jobs[c], state.demand[c], queue, capacity, longest_s, highest)
     cluster = state.clusters[c]
     cluster["horizon_s"] = workload.horizon_s
     cluster["total_work"] = workload.total_work
@@ -64,11 +68,7 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
 
 @kernel
 def _fill_jobs(
-    jobs: Records,
-    columns: tuple[Floats, Floats, NDArray[np.float64], Ints, Ints],
-    capacity: Ints,
-    longest_s: float,
-    highest: int,
+    jobs: Records, columns: tuple[Floats, Floats, NDArray[np.float64], Ints, Ints], capacity: Ints
 ) -> tuple[int, int]:
     """Fill a cluster's records; returns (job, number of the rule that it breaks), or (0, -1)."""
     duration_s, submit_s, due_s, priority, demand = columns
@@ -81,12 +81,37 @@ def _fill_jobs(
         job.submit_s = submit_s[j]
         job.due_s = due_s[j]
         job.work = job.duration_s * demand[j, 0]
-        job.duration_share = min(job.duration_s / longest_s, 1.0)  # float32 may have rounded the longest up
-        job.log_duration = np.log(job.duration_share)
-        job.gpu_share = demand[j, 0] / capacity[0]
-        job.priority_share = priority[j] / highest
         job.priority = priority[j]
     return 0, -1
+
+
+@kernel
+def _fill_queue(
+    jobs: Records,
+    demand: Ints,
+    queue: tuple[Ints, Ints, Floats],
+    capacity: Ints,
+    longest_s: float,
+    highest: int,
+) -> None:
+    """What arrivals, starts and observations read of the jobs, in the order of arrival that queue[0] gives."""
+    order, queue_demand, queue_features = queue
+    for place in range(order.shape[0]):
+        j = order[place]
+        job, features = jobs[j], queue_features[QUEUE_FEATURES * place : QUEUE_FEATURES * (place + 1)]
+        job.place = place
+        for r in range(capacity.shape[0]):
+            queue_demand[r, place] = demand[j, r]
+        duration_share = np.float32(min(job.duration_s / longest_s, 1.0))  # float32 may have rounded up
+        gpu_share = np.float32(demand[j, 0] / capacity[0])
+        features[0] = duration_share
+        features[1] = job.priority / highest
+        features[2] = gpu_share
+        features[3] = job.submit_s
+        features[4] = max(1.0 + np.log(duration_share) * (1.0 / 6.0), -1.0)
+        features[5] = duration_share * gpu_share
+        features[6] = job.duration_s
+        features[7] = job.due_s - job.submit_s
 
 
 @subkernel

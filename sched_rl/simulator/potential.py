@@ -36,7 +36,7 @@ def write_potential(arrays: Plain, capacity: NDArray[np.int32], out: NDArray[np.
         for i in range(cluster.num_running):
             running = state.running[c, i]
             left += (running.end_s - cluster.now_s) * running.gpus
-            incomplete += state.jobs[c, running.job].work
+            incomplete += running.work
         incomplete += cluster.queued_work + cluster.arriving_work
         backlog = cluster.queued_work + left
         pressure = backlog * backlog / (2.0 * num_gpus * cluster.horizon_s * cluster.total_work)

@@ -12,29 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.kernels import subkernel
-from sched_rl.simulator.state import QUEUE_FEATURES, ClusterState, Rules
+from sched_rl.simulator.state import DURATION_S, QUEUE_FEATURES, ClusterState, Rules
 
 
 @subkernel
-def join_queue(state: ClusterState, c: int, job: int) -> None:
-    """A job arrives behind all others."""
-    cluster, record = state.clusters[c], state.jobs[c, job]
-    place = cluster.queue_tail
-    state.queue[c, place] = job
-    for r in range(state.queue_demand.shape[1]):
-        state.queue_demand[c, r, place] = state.demand[c, job, r]
-    features = state.queue_features[c, QUEUE_FEATURES * place : QUEUE_FEATURES * (place + 1)]
-    features[0] = record.duration_share
-    features[1] = record.priority_share
-    features[2] = record.gpu_share
-    features[3] = record.submit_s
-    features[4] = record.log_duration
-    features[5] = record.duration_s
-    features[6] = record.due_s - record.submit_s
-    cluster.queue_tail = place + 1
+def work_at(state: ClusterState, c: int, place: int) -> float:
+    """Work of the job at a place of the order of arrival."""
+    duration_s = np.float64(state.queue_features[c, QUEUE_FEATURES * place + DURATION_S])
+    return float(duration_s * state.queue_demand[c, 0, place])
+
+
+@subkernel
+def join_queue(state: ClusterState, c: int) -> None:
+    """The next job in the order of arrival stands behind all others."""
+    cluster = state.clusters[c]
+    work = work_at(state, c, cluster.queue_tail)
+    cluster.queue_tail += 1
     cluster.num_arriving -= 1
-    cluster.queued_work += record.work
-    cluster.arriving_work -= record.work
+    cluster.queued_work += work
+    cluster.arriving_work -= work
 
 
 @subkernel
@@ -45,14 +41,14 @@ def leave_queue(state: ClusterState, c: int, slot: int) -> int:
     """
     cluster = state.clusters[c]
     head = cluster.queue_head
-    job = state.queue[c, head + slot]
+    job, work = state.queue[c, head + slot], work_at(state, c, head + slot)
     _move_up(state.queue[c, head : head + slot + 1], 1)
     for r in range(state.queue_demand.shape[1]):
         _move_up(state.queue_demand[c, r, head : head + slot + 1], 1)
     first, last = QUEUE_FEATURES * head, QUEUE_FEATURES * (head + slot + 1)
     _move_up(state.queue_features[c, first:last], QUEUE_FEATURES)
     cluster.queue_head = head + 1
-    cluster.queued_work -= state.jobs[c, job].work
+    cluster.queued_work -= work
     if cluster.queue_head == cluster.queue_tail:
         cluster.queued_work = 0.0  # no rounding left over
     return int(job)

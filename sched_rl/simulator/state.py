@@ -1,8 +1,9 @@
 """The state of N clusters, as a few arrays of records, and the rules that they share.
 
 Axes: N clusters, n jobs of an episode, R resources (0 = GPUs), G GPUs, M = min(n, G) jobs that can run at once.
-What a step reads together lies together: a cluster's scalars share cache lines, and what the mask and the
-observation need of the queued jobs is copied into the order of the queue, so that both are straight runs over memory.
+What a step reads together lies together: a cluster's scalars share cache lines, and what arrivals, starts, the mask
+and the observation need of the jobs lies in the order of arrival, so that all of them run straight over memory and
+none looks up a job among thousands.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ CLUSTER = np.dtype(
         *[(term, np.float64) for term in REWARD_TERMS],
         ("queue_head", np.int32),
         ("queue_tail", np.int32),
-        ("heap_size", np.int32),
         ("num_running", np.int32),
         ("num_arriving", np.int32),
+        ("heap_size", np.int32),  # of the heap that decides ties, see `calendar`
+        ("heap_events", np.int32),  # events taken from it so far; -1 before it is first needed
+        ("heap_starts", np.int32),  # starts that it has heard of
         ("num_feasible", np.int32),  # window jobs that fit now
         ("steps", np.int32),
         ("noop_steps", np.int32),  # no-ops chosen, and invalid actions, which act as no-ops
@@ -56,8 +59,8 @@ CLUSTER = np.dtype(
     ],
     align=True,
 )
-#: One job, a cache line; its place in the row is its place in the workload. Constant during an episode but for
-#: start_s, which is nan until the job starts.
+#: One job; its place in the row is its place in the workload. Constant during an episode but for start_s, which is
+#: nan until the job starts, and place.
 JOB = np.dtype(
     [
         ("duration_s", np.float64),
@@ -65,21 +68,24 @@ JOB = np.dtype(
         ("due_s", np.float64),
         ("work", np.float64),
         ("start_s", np.float64),
-        ("duration_share", np.float32),  # of max_duration
-        ("log_duration", np.float32),  # ln(duration share)
-        ("gpu_share", np.float32),  # of the cluster's GPUs
-        ("priority_share", np.float32),  # of max_priority
         ("priority", np.int32),
+        ("place", np.int32),  # in the order of arrival; meaningful until the job has arrived
     ],
     align=True,
 )
 #: An event of the heap: `key` orders it (see `events.event_key`); code j is the arrival of job j, n + j its completion.
 EVENT = np.dtype([("key", np.uint64), ("code", np.int32)], align=True)
+#: A start: the job, and how many events had happened before it.
+START = np.dtype([("job", np.int32), ("events_before", np.int32)], align=True)
 #: A running job; a cluster's list is ordered by completion time.
-RUNNING = np.dtype([("end_s", np.float64), ("job", np.int32), ("gpus", np.int32)], align=True)
-#: What `queue_features` holds of a queued job: shares of duration, priority and GPUs, submit time in seconds,
-#: ln(duration share), duration and time from submit to due time in seconds.
-QUEUE_FEATURES = 7
+RUNNING = np.dtype(
+    [("end_s", np.float64), ("work", np.float64), ("job", np.int32), ("gpus", np.int32)], align=True
+)
+#: What `queue_features` holds of a job, at these offsets: shares of duration, priority and GPUs, submit time in
+#: seconds, 1 + ln(duration share) / 6, share of duration times share of GPUs, duration and time from submit to due
+#: time in seconds.
+QUEUE_FEATURES = 8
+SUBMIT_S, DURATION_S, SLACK_S = 3, 6, 7
 
 Records = NDArray[Any]
 Ints = NDArray[np.int32]
@@ -107,9 +113,10 @@ class ClusterState(NamedTuple):
     jobs: Records  # (N, n) of JOB
     demand: Ints  # (N, n, R)
     idle: Ints  # (N, R)
-    queue: Ints  # (N, n): queued jobs are queue[head:tail], in arrival order
+    queue: Ints  # (N, n): jobs in arrival order; [head:tail] are queued, [tail:] are still to come
     queue_demand: Ints  # (N, R, n): their demand, at the same places
     queue_features: Floats  # (N, n * QUEUE_FEATURES): at the same places, side by side
+    starts: Records  # (N, n) of START, [:head] in the order in which they happened
     heap: Records  # (N, n) of EVENT
     running: Records  # (N, M) of RUNNING
     gpu_job: Ints  # (N, G) or (N, 0): the job on each GPU, -1 when idle
@@ -138,6 +145,7 @@ def allocate(num_clusters: int, num_jobs: int, capacity: Ints, *, track_gpus: bo
         queue=np.zeros((num_clusters, num_jobs), np.int32),
         queue_demand=np.zeros((num_clusters, num_resources, num_jobs), np.int32),
         queue_features=np.zeros((num_clusters, num_jobs * QUEUE_FEATURES), np.float32),
+        starts=np.zeros((num_clusters, num_jobs), START),
         heap=np.zeros((num_clusters, num_jobs), EVENT),
         running=np.zeros((num_clusters, min(num_jobs, num_gpus)), RUNNING),
         gpu_job=np.full((num_clusters, num_gpus if track_gpus else 0), -1, np.int32),

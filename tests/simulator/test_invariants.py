@@ -16,8 +16,7 @@ def used(cluster):
 
 
 def arriving(cluster):
-    codes = cluster.state.heap["code"][0, : cluster.heap_size]
-    return [int(code) for code in codes if code < cluster.state.jobs.shape[1]]
+    return cluster.state.queue[0, cluster.queue_tail :].tolist()
 
 
 @given(clusters(), ACTIONS)
