@@ -181,6 +181,8 @@ def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
     cls: type = type(node)
     for name, hint in field_types(cls).items():
         value = getattr(node, name)
+        if value is None and members(hint):
+            continue  # a section that is left out
         if members(hint):
             yield from _leaves(value, f"{prefix}{name}.")
         else:

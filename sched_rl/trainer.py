@@ -25,6 +25,7 @@ from sched_rl.evaluation.selection import BestSoFar
 from sched_rl.evaluation.summary import Evaluation, evaluate
 from sched_rl.interrupts import EXIT_CODES, Interrupts
 from sched_rl.observers import Observation, Reaction, Stop, TrainingObserver
+from sched_rl.pathologies import make_faulty_env, spoil_start
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 
@@ -100,6 +101,19 @@ def _checkpoint_store(config: Config, folder: Path) -> CheckpointStore:
     return CheckpointStore(folder / "checkpoints", config.run.keep_checkpoints)
 
 
+def _training_env(config: Config, agent: PpoConfig) -> VectorClusterEnv:
+    if config.pathology is not None:
+        return make_faulty_env(config, agent, config.pathology)
+    return VectorClusterEnv(
+        config.env,
+        agent.network.observation,
+        agent.num_envs,
+        seed=config.seed,
+        families=config.families,
+        with_potential=agent.shape_rewards,
+    )
+
+
 def _judge_fixed(session: RunSession) -> TrainResult:
     """A fixed scheduler has nothing to learn: its evaluation is the run."""
     config, started_s = session.config, time.perf_counter()
@@ -152,14 +166,7 @@ class _Training:
         self._steps_per_update = agent.num_envs * agent.rollout_steps
         self._num_updates = agent.total_steps // self._steps_per_update
         encoding = agent.network.observation
-        self._env = VectorClusterEnv(
-            config.env,
-            encoding,
-            agent.num_envs,
-            seed=config.seed,
-            families=config.families,
-            with_potential=agent.shape_rewards,
-        )
+        self._env = _training_env(config, agent)
         self._ppo = build_ppo(agent, self._env.layout, config.seed, config.device, self._num_updates)
         self._scheduler = LearnedScheduler(self._ppo.greedy_actions, encoding)
         self._probe = probe_states(session.blocks, config.families, encoding)
@@ -213,6 +220,9 @@ class _Training:
             best, steps = self._best, self._best.update * self._steps_per_update
             progress.best_so_far(best.mean_return, best.min_block_return, steps)
             return
+        if self._session.config.pathology is not None:
+            spoil_start(self._session.config, self._agent, self._ppo)
+            self._best_policy = self._ppo.policy_parameters()
         self._env.reset()
         if self._agent.stagger_starts:
             config = self._session.config

@@ -22,7 +22,7 @@ LAYERS = (
     {"envs", "schedulers"},
     {"agents"},
     {"evaluation", "checkpoint", "run_folder"},
-    {"diagnosis", "tracking", "observers"},
+    {"diagnosis", "pathologies", "tracking", "observers"},
     {"reporting", "progress"},
     {"trainer", "run_session", "evaluator"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun", "sweep_job"},

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sched_rl.config.pathologies import PathologyConfig
+
 Encoding = Literal["playbook", "rich"]
 
 
@@ -275,5 +277,6 @@ class Config:
     eval: EvalConfig
     tracking: TrackingConfig
     diagnosis: DiagnosisConfig
+    pathology: PathologyConfig | None
     families: dict[str, EnvConfig]
     baseline_agents: dict[str, FixedSchedulerConfig]

@@ -24,6 +24,8 @@ _FIXED = {
     "eval.name": "eval",
     "tracking.kind": "tracking",
     "diagnosis.kind": "diagnosis",
+    "pathology.name": "pathology",
+    "pathology.injection.kind": "pathology",
 }
 
 

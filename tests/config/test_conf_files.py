@@ -32,6 +32,7 @@ def test_the_groups_are_those_that_work():
         "diagnosis",
         "env",
         "eval",
+        "pathology",
         "tracking",
     ]
 
