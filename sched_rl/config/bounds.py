@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sched_rl.config.convert import show
-from sched_rl.config.schema import Config
 from sched_rl.errors import ConfigError
 
 
@@ -106,6 +105,18 @@ _TABLE = {
     "eval.num_blocks": "[1, 1000000]",
     "eval.episodes_per_block": "[1, 1000000]",
     "eval.every_updates": "[1, inf)",
+    "sweep.n_trials": "[1, 1000000]",
+    "sweep.n_jobs": "[1, 10000]",
+    "sweep.seed": "[0, 4294967295]",
+    "sweep.startup_trials": "[0, 1000000]",
+    "sweep.warmup_frac": "[0, 1]",
+    "sweep.constraints.invalid_frac": "[0, 1]",
+    "sweep.constraints.noop_feasible_frac": "[0, 1]",
+    "sweep.constraints.wall_s": "(0, inf)",
+    "sweep.max_retries": "[0, 1000]",
+    "sweep.max_failures": "[1, 1000000]",
+    "sweep.heartbeat_s": "[1, 3600]",
+    "trial.number": "[0, inf)",
     "pathology.onset_update": "[0, inf)",
     "pathology.injection.scale": "(0, inf)",
     "pathology.injection.noop_bonus": "(-inf, inf)",
@@ -138,7 +149,7 @@ _TABLE = {
 BOUNDS: dict[str, Interval] = {key: Interval.parse(text) for key, text in _TABLE.items()}
 
 
-def check_bounds(config: Config) -> None:
+def check_bounds(config: object) -> None:
     """Refuse the first number out of its range.
 
     Raises:

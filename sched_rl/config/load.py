@@ -19,6 +19,7 @@ from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
 from sched_rl.config.rules import check_config, check_training
 from sched_rl.config.safety import refuse_arguments
 from sched_rl.config.schema import Config
+from sched_rl.config.sweeps import complete_sweep
 from sched_rl.config.trees import merged, replace_group
 from sched_rl.config.values import resolve, set_value
 from sched_rl.errors import ConfigError
@@ -89,6 +90,7 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     refuse_idle_keys([override.key_or_group for override in values], plain)
     add_families(plain, sources, recorded.get("families") or {})
     add_baselines(plain, sources, recorded.get("baseline_agents") or {})
+    complete_sweep(plain)
     config = tree_to_config(plain)
     check_config(config)
     if primary == "train":

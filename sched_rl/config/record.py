@@ -19,7 +19,7 @@ from sched_rl.errors import ConfigError
 CONFIG_FILE = "config.yaml"
 
 #: Keys that say where and how a run is watched; they decide none of its results.
-_NOT_DIGESTED = ("run", "tracking", "progress", "diagnosis")
+_NOT_DIGESTED = ("run", "tracking", "progress", "diagnosis", "sweep", "trial")
 
 
 def config_from_dict(tree: Mapping[str, Any]) -> Config:
@@ -28,7 +28,8 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: one line on the first key that does not fit.
     """
-    config = tree_to_config(tree)
+    # A record from before there were sweeps is of a run of its own.
+    config = tree_to_config({"sweep": None, "trial": None, **tree})
     check_config(config)
     return config
 

@@ -164,7 +164,7 @@ class PpoConfig:
     scale_returns: bool
     shape_rewards: bool
     stagger_starts: bool
-    kernel: Literal["dense", "packed", "fused"]
+    kernel: Literal["dense", "packed"]
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
 
@@ -248,6 +248,70 @@ class DiagnosisConfig:
     early_frac: float
 
 
+#: What a trial is measured by; the last three are to be small, the others large.
+Measure = Literal[
+    "eval_min_block_return",
+    "eval_mean_return",
+    "last_min_block_return",
+    "last_mean_return",
+    "wall_s",
+    "steps",
+    "invalid_frac",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DimensionConfig:
+    """One searched key.
+
+    Attributes:
+        values: in Hydra's override grammar: `interval(a,b)`, `tag(log,interval(a,b))`, `range(a,b,step)`, `choice(a,b)`.
+        when: `key=a,b`: searched only where another key has one of these values; null: always.
+    """
+
+    values: str
+    when: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstraintsConfig:
+    """Upper bounds that a feasible trial keeps; null: none."""
+
+    invalid_frac: float | None
+    noop_feasible_frac: float | None
+    wall_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A search over keys of the run by trials of it; `space` maps keys to what is searched."""
+
+    name: str | None
+    n_trials: int
+    n_jobs: int
+    seed: int
+    sampler: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid"]
+    pruner: Literal["median", "hyperband", "wilcoxon", "none"]
+    startup_trials: int
+    warmup_frac: float
+    objectives: tuple[Measure, ...]
+    constraints: ConstraintsConfig
+    storage: str | None
+    max_retries: int
+    max_failures: int
+    heartbeat_s: int
+    space: dict[str, DimensionConfig]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """The trial of a sweep that a run is; all null in a run of its own."""
+
+    storage: str | None
+    study: str | None
+    number: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """The run's folder and what it keeps."""
@@ -280,3 +344,5 @@ class Config:
     pathology: PathologyConfig | None
     families: dict[str, EnvConfig]
     baseline_agents: dict[str, FixedSchedulerConfig]
+    sweep: SweepConfig | None
+    trial: TrialConfig | None

@@ -38,6 +38,9 @@ def set_value(tree: DictConfig, override: Override, sources: ConfigSources) -> N
     key, text = override.key_or_group, str(override.input_line)
     plain = OmegaConf.to_container(tree, resolve=False)
     leaves = dict(_leaves(plain, ""))
+    if key.startswith("sweep.space."):
+        searched = text.partition("sweep.space.")[2]
+        raise ConfigError(f"{text}: what is searched is written as its own key: {searched}")
     if override.package is not None:
         raise ConfigError(f"{text}: unknown group {key}{did_you_mean(key, sources.groups())}")
     if key not in leaves:
@@ -82,6 +85,8 @@ def _refuse_unknown(
             raise ConfigError(f"{text}: a group is chosen with a slash: {group}=NAME")
         inner = ", ".join(f"{key}.{name}" for name in list(section)[:3])
         raise ConfigError(f"{text}: {key} is a section; set its keys one by one ({inner}, ...)")
+    if key.startswith("sweep.") and not plain.get("sweep"):
+        raise ConfigError(f"{text}: belongs to a sweep; choose one with sweep=NAME")
     if key in schema_keys() or any(known.startswith(f"{key}.") for known in schema_keys()):
         raise ConfigError(_absent_here(key, plain))
     groups = sources.groups()
