@@ -18,8 +18,9 @@ from sched_rl.config.load import COMMAND_KEYS, load_command, split_overrides
 from sched_rl.config.schema import Config
 
 _USAGE = {
-    "train": "[group=option ...] [key=value ...] [-m] [resume=RUN_FOLDER]",
+    "train": "[group=option ...] [key=value ...] [-m | sweep=NAME] [resume=RUN_FOLDER]",
     "evaluate": "agent=NAME | checkpoint=RUN_FOLDER_OR_FILE [group=option ...] [key=value ...]",
+    "diagnose": "run=RUN_FOLDER | mlflow_run=ID | csv=FILE [against=RUN_FOLDER] [output=FILE.json] [apply=true]",
 }
 
 _EXAMPLES = {
@@ -29,6 +30,10 @@ _EXAMPLES = {
         ("agent=ppo agent/network=attention agent.lr=5e-4", "another network, another learning rate"),
         ("agent=sjf env=heavy", "a fixed scheduler: evaluated and recorded beside the others"),
         ("-m seed=1,2,3 env=light,heavy", "six runs, one after another"),
+        (
+            "sweep=ppo_core env=heavy",
+            "search with Optuna; typed again it goes on; see it: python -m sweeps.status",
+        ),
         ("resume=runs/FOLDER", "continue an interrupted run, to the bit"),
     ),
     "evaluate": (
@@ -36,6 +41,12 @@ _EXAMPLES = {
         ("checkpoint=runs/FOLDER", "the best checkpoint of a run, on the blocks it was selected on"),
         ("checkpoint=runs/FOLDER eval.split=promote baselines=[sjf,linear_score]", "on blocks it never saw"),
         ("checkpoint=runs/FOLDER env=bursty output=result.json", "on another cluster, into a file"),
+    ),
+    "diagnose": (
+        ("run=runs/FOLDER", "what the curves show, and what to try next"),
+        ("run=runs/FOLDER against=runs/OTHER", "what changed between two runs"),
+        ("csv=curves.csv output=findings.json", "curves of other code, findings into a file"),
+        ("run=runs/FOLDER apply=true", "launch what the primary finding proposes"),
     ),
 }
 
@@ -54,10 +65,11 @@ _OPTIONS = {
         *_SHARED_OPTIONS,
     ),
     "evaluate": _SHARED_OPTIONS,
+    "diagnose": _SHARED_OPTIONS[1:],
 }
 
 #: Sections that the boundary fills in.
-_DERIVED = ("families", "baseline_agents")
+_DERIVED = ("families", "baseline_agents", "trial")
 
 #: How a comment begins on a key that a command needs for the shape of the configuration only.
 _UNUSED = "unused"
@@ -65,7 +77,8 @@ _UNUSED = "unused"
 #: Cells wider than this push their line out rather than widen the column.
 _WIDEST_CELL = 36
 
-_KEY_LINE = re.compile(r"^(\s*)([A-Za-z_]\w*):(?:\s[^#]*)?(?:#\s*(.*))?$")
+# Keys of a sweep's space are dotted keys and groups themselves.
+_KEY_LINE = re.compile(r"^(\s*)([A-Za-z_][\w./]*):(?:\s[^#]*)?(?:#\s*(.*))?$")
 
 
 def help_text(primary: str, overrides: Sequence[str], sources: ConfigSources) -> str:
@@ -74,6 +87,8 @@ def help_text(primary: str, overrides: Sequence[str], sources: ConfigSources) ->
     Raises:
         ConfigError: when the overrides are wrong.
     """
+    if primary == "diagnose":
+        return _diagnose_help(overrides, sources)
     command = f"python -m sched_rl.{primary}"
     has_agent = primary == "train" or any(text.startswith(("agent=", "checkpoint=")) for text in overrides)
     # evaluate has no agent of its own; any fixed one completes the configuration.
@@ -92,6 +107,27 @@ def help_text(primary: str, overrides: Sequence[str], sources: ConfigSources) ->
         "A value with '=', ',', '(' or ')' in it is quoted twice: 'run.folder=\"runs/a=b\"'",
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _diagnose_help(overrides: Sequence[str], sources: ConfigSources) -> str:
+    from sched_rl.config.diagnose import load_diagnose
+
+    config = load_diagnose(overrides, sources)
+    comments = _comments("diagnose", [], sources)
+    rows = [
+        (key, show(value), _allowed(key, hint), comments.get(key, ""))
+        for key, value, hint in _leaves(config, "")
+        if not key.endswith(".kind")
+    ]
+    command = "python -m sched_rl.diagnose"
+    sections = [
+        f"usage: {command} {_USAGE['diagnose']}",
+        _first_comment(conf_dir() / "diagnose.yaml"),
+        "Examples\n" + _table([(f"{command} {text}", what) for text, what in _EXAMPLES["diagnose"]]),
+        "Keys: value, what is allowed, what it is\n" + _table(rows),
+        "Options\n" + _table(_OPTIONS["diagnose"]),
+    ]
+    return "\n\n".join(sections)
 
 
 def key_comments(path: Path) -> dict[str, str]:
@@ -160,21 +196,35 @@ def _keys(config: Config, comments: dict[str, str], *, skip_agent: bool) -> Iter
         "eval": f"Keys of eval={config.eval.name}",
         "tracking": f"Keys of tracking={config.tracking.kind}",
         "diagnosis": "Keys of diagnosis",
+        "sweep": "Keys of the sweep",
     }
     rows: dict[str, list[tuple[str, ...]]] = {}
     for key, value, hint in _leaves(config, ""):
         section = key.partition(".")[0]
-        is_choice = section != "run" and key.endswith((".kind", ".name"))
+        if key == "sweep.space":
+            rows["sweep.space"] = [
+                (
+                    name,
+                    each.values,
+                    f"when {each.when}" if each.when else "",
+                    comments.get(f"{key}.{name}", ""),
+                )
+                for name, each in value.items()
+            ]
+            continue
+        is_choice = section not in ("run", "sweep") and key.endswith((".kind", ".name"))
         is_idle = section == "diagnosis" and config.diagnosis.kind == "none"
         if is_choice or is_idle or section in _DERIVED or comments.get(key, "").startswith(_UNUSED):
             continue
         rows.setdefault(section if section in titles else "run", []).append(
             (key, show(value), _allowed(key, hint), comments.get(key, ""))
         )
-    for section in ("agent", "env", "eval", "tracking", "diagnosis", "run"):
+    for section in ("agent", "env", "eval", "tracking", "diagnosis", "sweep", "run"):
         if section in rows and not (section == "agent" and skip_agent):
             title = titles.get(section, "Keys of every run")
             yield f"{title}: value, what is allowed, what it is\n{_table(rows[section])}"
+    if rows.get("sweep.space"):
+        yield f"What the sweep searches; give a key one value to leave it out\n{_table(rows['sweep.space'])}"
 
 
 def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:

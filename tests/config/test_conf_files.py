@@ -33,6 +33,7 @@ def test_the_groups_are_those_that_work():
         "env",
         "eval",
         "pathology",
+        "sweep",
         "tracking",
     ]
 
