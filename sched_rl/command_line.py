@@ -85,7 +85,7 @@ def run_command(
     """Run a command; help and `--cfg job` are answered here.
 
     Args:
-        primary: `train` or `evaluate`, the name of the file in conf/.
+        primary: `train`, `evaluate` or `diagnose`, the name of the file in conf/.
         argv: the arguments; None: the process's own.
         run: does the work and returns the exit code.
 
@@ -103,6 +103,8 @@ def run_command(
 
             print(help_text(primary, arguments.overrides, sources), flush=True)
             return 0
+        if arguments.wants_config and primary == "diagnose":
+            raise ConfigError("--cfg job: diagnose trains nothing; --help shows its keys and their values")
         if arguments.wants_config:
             from sched_rl.config.load import load_command
             from sched_rl.config.record import config_to_yaml

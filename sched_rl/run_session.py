@@ -161,12 +161,25 @@ class RunSession:
         self._record.end("FINISHED", self._update)
         self._writer.finish("FINISHED")
         print(f"\nrun folder: {self.folder}")
+        self._print_primary_finding()
         print(
             f"judge it:   python -m sched_rl.evaluate {argument('checkpoint', self.folder)} eval.split=promote"
         )
         print(f"see it:     python -m sched_rl.reporting.curves {self.folder}")
         if config.tracking.kind == "mlflow":
             print("compare it: make ui")
+
+    def _print_primary_finding(self) -> None:
+        """What the playbook's rules make of the whole run, and how to hear more."""
+        if self.config.diagnosis.kind == "none" or not isinstance(self.config.agent, PpoConfig):
+            return
+        from sched_rl.diagnosis.engine import diagnose
+        from sched_rl.diagnosis.reading import read_run_folder
+
+        first = diagnose(read_run_folder(self.folder), self.config.diagnosis).first
+        if first is not None:
+            print(f"diagnosis:  {first.id} ({first.severity}): {first.summary}")
+        print(f"diagnose it: python -m sched_rl.diagnose {argument('run', self.folder)}")
 
     def _report(self, scheduler: Scheduler) -> None:
         """Read the report blocks, once, at the end."""

@@ -24,7 +24,7 @@ LAYERS = (
     {"evaluation", "checkpoint", "run_folder"},
     {"diagnosis", "pathologies", "tracking", "observers"},
     {"reporting", "progress"},
-    {"trainer", "run_session", "evaluator"},
+    {"trainer", "run_session", "evaluator", "diagnoser"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun", "sweep_job"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

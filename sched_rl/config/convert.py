@@ -10,11 +10,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sched_rl.config.schema import Config
 from sched_rl.config.suggest import did_you_mean, one_of
 from sched_rl.errors import ConfigError
+
+T = TypeVar("T")
 
 
 def tree_to_config(tree: Mapping[str, Any]) -> Config:
@@ -27,6 +29,16 @@ def tree_to_config(tree: Mapping[str, Any]) -> Config:
     if not isinstance(config, Config):
         raise ConfigError("a configuration is a mapping of keys")
     return config
+
+
+def tree_to(cls: type[T], tree: Mapping[str, Any]) -> T:
+    """As `tree_to_config`, for another root.
+
+    Raises:
+        ConfigError: naming the first key that is unknown, missing or ill-typed.
+    """
+    converted: T = _convert_dataclass(cls, tree, "")
+    return converted
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def run_settings(curves: RunCurves) -> Settings:
     """The run's own settings, else the shipped defaults."""
     if curves.config is not None:
         return Settings(curves.config, is_recorded=True)
-    return Settings(_shipped_defaults(), is_recorded=False)
+    return Settings(shipped_defaults(), is_recorded=False)
 
 
 @cache
@@ -69,7 +69,8 @@ def default_thresholds() -> DiagnosisConfig:
 
 
 @cache
-def _shipped_defaults() -> dict[str, Any]:
+def shipped_defaults() -> dict[str, Any]:
+    """The configuration of a run without any override, as nested containers."""
     from sched_rl.config.convert import config_to_dict
     from sched_rl.config.load import load_config
 

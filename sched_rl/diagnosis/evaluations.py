@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from sched_rl.diagnosis.columns import ColumnSignals
 from sched_rl.diagnosis.curves import FloatArray, IntArray
@@ -161,6 +162,11 @@ class EvaluationSignals(ColumnSignals):
         """The smallest difference of returns that is worth a finding."""
         return self.limits.material_frac * max(self.gain, self.episode_spread)
 
+    @property
+    def material_frac_of_spread(self) -> float:
+        """The smallest difference of one block that is worth a finding."""
+        return self.limits.material_frac * self.episode_spread
+
     def is_below(self, earlier: int, later: int) -> bool:
         """Whether an evaluation lies clearly and materially below another one, chosen for being high.
 
@@ -214,7 +220,7 @@ class EvaluationSignals(ColumnSignals):
             return False
         change = self.difference(earlier, later)
         margin = self.limits.standard_errors * math.hypot(change.standard_error, self.jitter)
-        return change.mean > max(margin, self.limits.material_frac * self.episode_spread)
+        return change.mean > max(margin, self.material_frac_of_spread)
 
     def rises_after(self, evaluation: int) -> bool:
         """Whether the last evaluations lie clearly above one."""
@@ -252,14 +258,24 @@ class EvaluationSignals(ColumnSignals):
 
     def block_difference(self, earlier: int, later: int, block: int) -> Difference:
         """One block of an evaluation minus the same block of another."""
-        first, second = self.episodes(earlier), self.episodes(later)
-        if first is None or second is None or self.curves.evaluations is None:
-            noise = series_noise(self.blocks[:, block]) if self.num_evals >= 3 else 0.0
-            return Difference(
-                float(self.blocks[later, block] - self.blocks[earlier, block]), math.sqrt(2) * noise, 0
-            )
-        member = self.curves.evaluations.blocks == block
-        return stratified_difference((second - first)[member], self.curves.evaluations.blocks[member])
+        return self._difference_of_blocks(earlier, later, np.arange(self.blocks.shape[1]) == block)
+
+    def other_blocks(self, earlier: int, later: int, block: int) -> Difference:
+        """The mean over all blocks but one of an evaluation, minus that of another."""
+        return self._difference_of_blocks(earlier, later, np.arange(self.blocks.shape[1]) != block)
+
+    def block_jitter(self, block: int) -> float:
+        """The noise of a block's return around its own slow course."""
+        return series_noise(self.blocks[:, block]) if self.num_evals >= 3 else 0.0
+
+    def _difference_of_blocks(self, earlier: int, later: int, chosen: npt.NDArray[np.bool_]) -> Difference:
+        matrix, table = self.episode_matrix(), self.curves.evaluations
+        if matrix is None or table is None or table.blocks.max() >= chosen.size:
+            curve = self.blocks[:, chosen].mean(axis=1)
+            noise = series_noise(curve) if self.num_evals >= 3 else 0.0
+            return Difference(float(curve[later] - curve[earlier]), math.sqrt(2) * noise, 0)
+        members = chosen[table.blocks]
+        return stratified_difference((matrix[later] - matrix[earlier])[members], table.blocks[members])
 
     # --- Rivals
 

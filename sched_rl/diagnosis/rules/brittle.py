@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sched_rl.diagnosis.findings import Check
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
@@ -19,37 +21,41 @@ def _detect(signals: Signals) -> Signature | None:
 
 
 def _has_split(signals: Signals, earlier: int, later: int) -> bool:
-    """Mean clearly up, worst block clearly and materially down."""
+    """The worst block clearly and materially down, the others clearly up, or holding what the training gained."""
     if earlier >= later:
         return False
-    change = signals.difference(earlier, later)
-    is_up = change.mean > signals.limits.standard_errors * change.standard_error
     block = int(signals.blocks[later].argmin())
-    fall = float(signals.worst[earlier] - signals.worst[later])
-    own = signals.block_difference(earlier, later, block)
-    is_down = own.mean < -signals.limits.standard_errors * own.standard_error
-    return is_up and is_down and fall > signals.limits.material_frac * signals.episode_spread
+    own, others = signals.block_difference(earlier, later, block), signals.other_blocks(earlier, later, block)
+    errors = signals.limits.standard_errors
+    chosen = signals.block_jitter(block) * math.sqrt(2 * math.log(max(later, 2))) if earlier else 0.0
+    fell = -own.mean > max(errors * own.standard_error + chosen, signals.material_frac_of_spread)
+    fell = fell and signals.worst[later] < signals.worst[earlier] - signals.material_frac_of_spread
+    rose = others.mean > errors * others.standard_error
+    holds = others.mean > -errors * others.standard_error and signals.has_improved
+    return fell and (rose or holds)
 
 
 def _signature(signals: Signals, earlier: int, last: int) -> Signature:
     block = int(signals.blocks[last].argmin())
-    change, own = signals.difference(earlier, last), signals.block_difference(earlier, last, block)
+    own, others = signals.block_difference(earlier, last, block), signals.other_blocks(earlier, last, block)
     return Signature(
         rows=signals.rows(earlier, last),
         severity="warning",
         confidence=0.9,
         summary=(
-            f"eval_mean_return rose by {change.mean:.3g} while eval_min_block_return fell from "
-            f"{signals.worst[earlier]:.3g} to {signals.worst[last]:.3g} (block {block})"
+            f"block {block} fell by {-own.mean:.3g} to {signals.worst[last]:.3g} since update {signals.step(earlier)} "
+            f"while the other blocks moved by {others.mean:+.3g}"
         ),
         evidence={
-            "eval_mean_return, change": change.mean,
-            "change, standard errors": change.z,
             "eval_min_block_return, before": float(signals.worst[earlier]),
             "eval_min_block_return, last": float(signals.worst[last]),
+            "eval_mean_return, before": float(signals.mean[earlier]),
+            "eval_mean_return, last": float(signals.mean[last]),
             "worst block": float(block),
-            "that block's change": own.mean,
-            "that change, standard errors": own.z,
+            "its change": own.mean,
+            "its change, standard errors": own.z,
+            "the others' change": others.mean,
+            "the others' change, standard errors": others.z,
         },
     )
 
