@@ -33,6 +33,7 @@ from sweeps.samplers import make_sampler
 from sweeps.space import Dimension
 from sweeps.storage import beat, enqueue_again, fail, fail_dead_trials, finish, note
 from sweeps.study import SweepError
+from sweeps.tracker import SweepTracker
 from sweeps.trial import TrialTask
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def run_sweep(arguments: Sequence[str], job: SweepJob, config: DictConfig, conte
     study.sampler = make_sampler(plan.sweep, plan.space, study)
     with _signals_end_the_process():
         launcher = _launcher(plan, job, config, context)
-        return _Sweep(plan, study, launcher, SweepLines(plan, study)).run()
+        tracker = SweepTracker(study, plan.config.tracking)
+        return _Sweep(plan, study, launcher, SweepLines(plan, study), tracker).run()
 
 
 @dataclass
@@ -73,10 +75,12 @@ class _Sweep:
     study: Study
     launcher: Launcher
     lines: SweepLines
+    tracker: SweepTracker
 
     def run(self) -> SweepEnd:
         """Trials until enough are finished; the summary."""
         self.lines.begin()
+        self.tracker.begin()
         try:
             while self._missing() > 0:
                 batch = self._ask()
@@ -87,7 +91,9 @@ class _Sweep:
                     self._wait()
         except SystemExit as interrupted:
             self.lines.interrupted()
+            self.tracker.end("KILLED")
             return SweepEnd(int(interrupted.code or 0))
+        self.tracker.end("FINISHED")
         self.lines.summary()
         return SweepEnd(0)
 
@@ -95,6 +101,7 @@ class _Sweep:
         plan = self.plan
         fail_dead_trials(plan.storage, plan.name, plan.sweep.heartbeat_s, plan.sweep.max_retries)
         self.lines.finished()
+        self.tracker.update()
         return plan.n_trials - len(self._trials(*_FINISHED))
 
     def _trials(self, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
