@@ -177,7 +177,14 @@ class EvaluationSignals(ColumnSignals):
         change = self.difference(earlier, later)
         chosen = self.jitter * math.sqrt(2 * math.log(max(later, 2)))
         margin = max(self.limits.standard_errors * change.standard_error + chosen, self.material)
-        return change.mean < -margin
+        return change.mean < -margin and not self._is_one_block_alone(earlier, later)
+
+    def _is_one_block_alone(self, earlier: int, later: int) -> bool:
+        """Whether the block that is worst later carries the whole fall: brittleness, not a collapse."""
+        if self.blocks.shape[1] < 2:
+            return False
+        others = self.other_blocks(earlier, later, int(self.blocks[later].argmin()))
+        return others.mean > -self.limits.standard_errors * others.standard_error
 
     @cached_property
     def drop(self) -> Drop | None:

@@ -1,0 +1,170 @@
+"""Every rule finds its signature, and only there; a healthy curve is healthy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sched_rl.diagnosis.curves import BaselineScores
+from sched_rl.diagnosis.engine import diagnose
+from sched_rl.diagnosis.registry import all_rules
+from tests.diagnosis.synthetic import EVALS, bare, healthy, pathological, rise
+
+SIGNATURES = {
+    "mask_bug": "mask_bug", "overshoot": "overshoot", "slow_drift": "slow_drift", "no_signal": "no_signal",
+    "critic_bottleneck": "critic_bottleneck", "noop_collapse": "noop_collapse", "always_waits": "noop_collapse",
+    "premature_determinism": "premature_determinism", "brittle": "brittle", "sawtooth": "sawtooth",
+    "early_best": "early_best", "env_shift": "env_shift", "noisy_eval": "noisy_eval", "critic_lag": "critic_lag",
+    "not_beating_baseline": "not_beating_baseline", "pg_loss_extreme": "pg_loss_extreme",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("curve", "expected"), SIGNATURES.items(), ids=list(SIGNATURES))
+def test_a_signature_is_the_primary_finding(curve, expected, seed):
+    """Another seed is other noise of the run's own size: it must not flip the finding."""
+    diagnosis = diagnose(pathological(curve, seed))
+    assert diagnosis.primary == expected, [finding.summary for finding in diagnosis.findings]
+
+
+def test_healthy_curves_are_healthy_at_every_length_and_under_any_noise():
+    """One false alarm in thirty healthy runs, at most, over all rules together."""
+    alarms = {}
+    for seed in range(60):
+        ids = diagnose(healthy(seed)).ids
+        if ids != ("healthy",):
+            alarms[seed] = ids
+    assert len(alarms) <= 2, alarms
+
+
+def test_a_run_without_a_gain_over_heuristics_is_never_called_a_win():
+    found = diagnose(pathological("not_beating_baseline"))
+    assert "healthy" not in found.ids
+    assert found.findings[0].evidence["interval, low"] <= 0
+
+
+def test_the_worst_is_said_first():
+    """A bug outranks a cause, a measurement a shape: nothing else means anything before it is mended."""
+    curves = pathological("overshoot")
+    columns = dict(curves.columns)
+    columns["invalid_frac"] = np.full(curves.num_rows, 0.02)
+    found = diagnose(replace(curves, columns=columns))
+    assert found.ids[:2] == ("mask_bug", "overshoot")
+
+
+def test_invalid_actions_without_a_mask_are_no_bug():
+    curves = pathological("mask_bug")
+    config = {**curves.config, "agent": {**curves.config["agent"], "mask_actions": False}}
+    assert "mask_bug" not in diagnose(replace(curves, config=config)).ids
+
+
+def test_waiting_pays_and_is_still_a_collapse():
+    """Whatever the return says: a reward that pays for waiting makes eval high."""
+    curves = pathological("always_waits")
+    assert curves.column("eval_mean_return")[-1] > 1.05
+    assert diagnose(curves).primary == "noop_collapse"
+
+
+def test_a_recovered_drop_is_no_collapse():
+    means = rise()
+    means[8:10] -= 0.3
+    assert diagnose(healthy(mean=means)).primary == "healthy"
+
+
+def test_one_low_evaluation_at_the_end_is_not_yet_a_drop():
+    means = rise()
+    means[-1] -= 0.3
+    assert diagnose(healthy(mean=means)).primary == "healthy"
+
+
+def test_the_worst_block_falling_first_is_told():
+    means = rise()
+    late = np.arange(EVALS + 1) >= 12
+    blocks = np.stack([np.where(np.arange(EVALS + 1) >= 8, 0.6, means), means, means], 1)
+    blocks[late] -= 0.25
+    found = {finding.id: finding for finding in diagnose(healthy(block_means=blocks)).findings}
+    assert found["slow_drift"].evidence["worst block fell first"] == "yes"
+
+
+def test_return_up_and_service_down_is_a_reward_mismatch():
+    curves = healthy()
+    table, worsening = curves.evaluations, np.linspace(1, 3, EVALS + 1)[:, None]
+    noise = np.random.default_rng(0).normal(1, 0.05, table.returns.shape)
+    values = {
+        "return": table.returns,
+        "mean_wait_s": 20_000 * worsening * noise,
+        "mean_bounded_slowdown": 20 * worsening * noise,
+        "throughput_jobs_per_hour": 30 / worsening * noise,
+    }
+    spoilt = replace(curves, evaluations=replace(table, values=values))
+    assert diagnose(spoilt).primary == "reward_mismatch"
+    better = {name: value[::-1] if name != "return" else value for name, value in values.items()}
+    assert diagnose(replace(curves, evaluations=replace(table, values=better))).primary == "healthy"
+
+
+def test_a_lead_that_vanishes_on_fresh_seeds_is_a_narrow_eval():
+    curves = healthy()
+    rival = curves.baselines["sjf"]
+
+    def scores(lead):
+        episodes = {key: {"return": each["return"] + lead} for key, each in rival.episodes.items()}
+        return BaselineScores(rival.mean + lead, rival.worst + lead, episodes)
+
+    holds = {"self": scores(0.08), "sjf": rival}
+    falls = {"self": scores(-0.02), "sjf": rival}
+    assert diagnose(replace(curves, fresh=holds)).primary == "healthy"
+    assert diagnose(replace(curves, fresh=falls)).primary == "narrow_eval"
+
+
+def test_evaluations_on_other_seeds_are_a_changed_measurement():
+    curves = healthy()
+    returns = curves.evaluations.returns.copy()
+    returns[:10, 0], returns[10:, 1] = np.nan, np.nan
+    table = replace(curves.evaluations, values={"return": returns})
+    found = diagnose(replace(curves, evaluations=table))
+    assert (found.primary, found.findings[0].updates[0]) == ("unfixed_eval", 40)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    ["overshoot", "slow_drift", "no_signal", "sawtooth", "early_best", "env_shift", "mask_bug", "brittle"],
+)
+def test_a_bare_csv_is_judged_by_block_returns_and_that_is_said(curve):
+    diagnosis = diagnose(bare(pathological(curve)))
+    assert diagnosis.primary == SIGNATURES[curve]
+    assert any("judged alone" in note for note in diagnosis.notes)
+    assert any("shipped defaults" in note for note in diagnosis.notes)
+
+
+def test_a_rule_without_its_columns_says_so_once():
+    curves = healthy()
+    kept = {name: values for name, values in curves.columns.items() if not name.startswith("approx_kl")}
+    diagnosis = diagnose(replace(curves, columns=kept))
+    said = [text for text in diagnosis.missing_columns if text.startswith("overshoot:")]
+    assert len(said) == 1
+    assert "approx_kl_mean" in said[0]
+    assert len({text.partition(":")[0] for text in diagnosis.missing_columns}) == len(
+        diagnosis.missing_columns
+    )
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7])
+def test_the_first_rows_of_any_run_give_no_finding(rows):
+    curves = healthy()
+    table = curves.evaluations
+    some = max(1, int(np.count_nonzero(table.updates < rows)))
+    cut = replace(
+        curves,
+        columns={name: values[:rows] for name, values in curves.columns.items()},
+        evaluations=replace(table, updates=table.updates[:some], values={"return": table.returns[:some]}),
+    )
+    assert diagnose(cut).primary == "undecided"
+
+
+def test_rules_have_what_a_reader_needs():
+    for rule in all_rules():
+        assert rule.section, rule.id
+        assert rule.explanation.endswith((".", "?")), rule.id
+        assert rule.id == "healthy" or (rule.suspects and rule.checks), rule.id
