@@ -46,13 +46,16 @@ EXTRA_EVALUATIONS = ("family", "feasible_steps", "end_time", "horizon", "fluid_b
 class RunSession:
     """An open run. As a context manager it ends the run as failed when an error leaves the block."""
 
-    def __init__(self, config: Config, folder: Path, *, resume_update: int | None) -> None:
+    def __init__(
+        self, config: Config, folder: Path, *, resume_update: int | None, tags: Mapping[str, str]
+    ) -> None:
         """Open the folder's tables and the tracking.
 
         Args:
             config: of the run.
             folder: empty but for `config.yaml`, or the run to resume.
             resume_update: the update of the checkpoint to continue from; None for a new run.
+            tags: more tags of the tracked run, if it is new.
         """
         self.config = config
         self.folder = folder
@@ -75,6 +78,7 @@ class RunSession:
                     threads=config.threads,
                     device=config.device,
                     config_digest=config_digest(config),
+                    tags=tags,
                 )
             )
         else:

@@ -48,7 +48,10 @@ def run_training(
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
     from sched_rl.trainer import train
 
-    return train(command.config, folder, resume, [*_live_diagnosis(command.config, folder), *observers])
+    watching = [*_live_diagnosis(command.config, folder), *observers]
+    # The jobs of a multirun are grouped by its folder's name.
+    tags = {} if default_folder is None else {"sweep_id": default_folder.parent.name}
+    return train(command.config, folder, resume, watching, tags)
 
 
 def _live_diagnosis(config: Config, folder: Path) -> list[TrainingObserver]:

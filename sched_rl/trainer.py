@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sched_rl.agents import build_ppo
@@ -63,7 +64,11 @@ class TrainResult:
 
 
 def train(
-    config: Config, folder: Path, resume: Path | None = None, observers: Sequence[TrainingObserver] = ()
+    config: Config,
+    folder: Path,
+    resume: Path | None = None,
+    observers: Sequence[TrainingObserver] = (),
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> TrainResult:
     """Run a config: train a learned agent, or evaluate and record a fixed one.
 
@@ -72,6 +77,7 @@ def train(
         folder: the run's folder, empty, or the run to resume.
         resume: the run to resume, the same as `folder`; None for a new run.
         observers: asked after every recorded update, in this order; the first stop ends the training.
+        tags: of the tracked run, if it is new.
 
     Returns:
         How it ended. The folder holds everything else.
@@ -83,8 +89,8 @@ def train(
 
     torch.set_num_threads(config.threads)
     checkpoint = None if resume is None else _checkpoint_to_resume(config, folder)
-    update = 0 if checkpoint is None else int(checkpoint["update"])
-    with RunSession(config, folder, resume_update=None if checkpoint is None else update) as session:
+    resume_update = None if checkpoint is None else int(checkpoint["update"])
+    with RunSession(config, folder, resume_update=resume_update, tags=tags) as session:
         if isinstance(config.agent, PpoConfig):
             return _Training(session, config.agent, checkpoint, observers).run()
         return _judge_fixed(session)

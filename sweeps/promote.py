@@ -150,7 +150,7 @@ def _promote(options: Options) -> int:
     planned = retrainings(finalists, fresh_seeds(study, options.seeds), folder)
     names = ", ".join(finalist.name for finalist in finalists)
     print(f"sweep {info.name}: {names}, {options.seeds} fresh trainings each, in {folder}")
-    exit_code = run_missing(planned, options.given, folder, ConfigSources())
+    exit_code = run_missing(planned, options.given, folder / f"{info.name}-promotion", ConfigSources())
     outcome = _judge(planned, folder, info.name, options.seeds, "promote")
     _write_outcome(outcome, folder, options.output)
     if exit_code or outcome.missing:

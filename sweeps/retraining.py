@@ -53,7 +53,7 @@ def run_missing(
     Args:
         planned: all retrainings.
         given: overrides for every one of them and for the launcher.
-        folder: of the promotion.
+        folder: for what the launcher writes; tracked runs are grouped by its name.
         sources: where the options are.
 
     Returns:
@@ -82,7 +82,7 @@ def run_missing(
         return 0
     print(f"{len(jobs)} of {len(planned)} trainings to do")
     steering = [text for text in given if text.startswith("hydra")]
-    return launch_jobs(jobs, steering, (folder / "jobs").absolute(), sources, run_training)
+    return launch_jobs(jobs, steering, folder, sources, run_training)
 
 
 def _refuse_another(folder: Path, config: Config) -> None:
