@@ -58,11 +58,11 @@ def load_greedy_policy(
     from sched_rl.agents.greedy import GreedyPolicy, load_weights
     from sched_rl.agents.networks import build_network
 
-    network = build_network(config.network, layout, seed=0, fused=config.kernel == "packed")
+    network = build_network(config.network, layout, seed=0, fused=config.kernel != "dense")
     load_weights(network, state["network"])
     place = _find_device(device)
     return GreedyPolicy(
-        network.to(place), place, mask_actions=config.mask_actions, packed=config.kernel == "packed"
+        network.to(place), place, mask_actions=config.mask_actions, packed=config.kernel != "dense"
     )
 
 

@@ -6,6 +6,7 @@ same mathematics.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from sched_rl.agents.distributions import action_log_prob, entropy, masked_log_softmax
 from sched_rl.agents.kernels.categorical import SERVED, sample_masked
+from sched_rl.agents.losses import MinibatchSamples, ppo_loss
 from sched_rl.agents.networks import ActorCritic
+from sched_rl.config.schema import PpoConfig
 from sched_rl.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -54,17 +57,40 @@ class PolicyEvaluator(Protocol):
     def load(self, buffer: RolloutBuffer) -> None:
         """Learn from this rollout from now on."""
 
+    def differentiate(self, samples: Tensor, recorded: MinibatchSamples, ent_coef: float) -> Tensor:
+        """Leave the gradient of a minibatch's loss with the parameters.
+
+        Args:
+            samples: int64 (B,), into the flattened rollout.
+            recorded: of the whole rollout.
+            ent_coef: of this update.
+
+        Returns:
+            (9,), `LossTerms`.
+        """
+
+
+class NetworkEvaluator(ABC):
+    """What the evaluators that leave gradients to torch are made of."""
+
+    def __init__(self, network: ActorCritic, device: torch.device, config: PpoConfig) -> None:
+        self.network = network
+        self.device = device
+        self.config = config
+        self.mask_actions = config.mask_actions
+
+    @abstractmethod
     def evaluate(self, samples: Tensor) -> Evaluation:
         """Recorded actions of samples, int64 (B,) into the flattened rollout, under the current network."""
 
-
-class NetworkEvaluator:
-    """What both evaluators are made of; states are valued alike, whichever rows are scored."""
-
-    def __init__(self, network: ActorCritic, device: torch.device, *, mask_actions: bool) -> None:
-        self.network = network
-        self.device = device
-        self.mask_actions = mask_actions
+    def differentiate(self, samples: Tensor, recorded: MinibatchSamples, ent_coef: float) -> Tensor:
+        """Leave the gradient of a minibatch's loss with the parameters; see `PolicyEvaluator`."""
+        self.network.zero_grad()
+        now = self.evaluate(samples)
+        chosen = MinibatchSamples(*(values[samples] for values in recorded))
+        terms = ppo_loss(self.config, ent_coef, chosen, now.log_prob, now.entropy, now.value)
+        terms.loss.backward()
+        return torch.stack([term.detach() for term in terms])
 
     @torch.no_grad()
     def values(self, observation: Floats, out: Floats) -> None:

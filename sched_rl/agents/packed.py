@@ -18,6 +18,7 @@ from sched_rl.agents.networks import PackableActorCritic, PackedStates
 from sched_rl.agents.networks.base import packed_logits
 from sched_rl.agents.networks.packed_ops import segment_categorical
 from sched_rl.agents.rollout import RolloutBuffer
+from sched_rl.config.schema import PpoConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import SimulationError
 
@@ -29,8 +30,8 @@ class PackedEvaluator(NetworkEvaluator):
     _buffer: RolloutBuffer
     _num_rows: NDArray[np.int64]
 
-    def __init__(self, network: PackableActorCritic, device: torch.device, *, mask_actions: bool) -> None:
-        super().__init__(network, device, mask_actions=mask_actions)
+    def __init__(self, network: PackableActorCritic, device: torch.device, config: PpoConfig) -> None:
+        super().__init__(network, device, config)
 
     @torch.no_grad()
     def sample(

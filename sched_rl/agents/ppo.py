@@ -13,6 +13,8 @@ from torch import Tensor
 
 from sched_rl.agents.environment import ShapedEnvironment, VectorEnvironment
 from sched_rl.agents.evaluators import DenseEvaluator, PolicyEvaluator
+from sched_rl.agents.fused import FusedEvaluator
+from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
 from sched_rl.agents.networks import PackableActorCritic, build_network
@@ -46,7 +48,7 @@ class PPO:
         self.num_updates = num_updates
         self.updates_done = 0
         self.device = torch.device(device)
-        self.network = build_network(config.network, layout, seed, fused=config.kernel == "packed")
+        self.network = build_network(config.network, layout, seed, fused=config.kernel != "dense")
         self.network.to(self.device)
         self.buffer = RolloutBuffer(config.rollout_steps, config.num_envs, layout)
         self.seconds: dict[str, float] = {}
@@ -56,16 +58,21 @@ class PPO:
         self._evaluator = self._build_evaluator()
         self._update = PolicyUpdate(config, self.network, self._evaluator)
         self._greedy = GreedyPolicy(
-            self.network, self.device, mask_actions=config.mask_actions, packed=config.kernel == "packed"
+            self.network, self.device, mask_actions=config.mask_actions, packed=config.kernel != "dense"
         )
         self._stats: RolloutStats | None = None
 
     def _build_evaluator(self) -> PolicyEvaluator:
-        """Packed if asked for; an mlp has nothing to pack, all its logits come from one matrix product."""
-        masked = self.config.mask_actions
-        if self.config.kernel == "packed" and isinstance(self.network, PackableActorCritic):
-            return PackedEvaluator(self.network, self.device, mask_actions=masked)
-        return DenseEvaluator(self.network, self.device, mask_actions=masked)
+        """What `kernel` asks for, or the next that the network has: fused, packed, dense.
+
+        An mlp has nothing to pack, all its logits come from one matrix product.
+        """
+        kernel = self.config.kernel
+        if kernel == "fused" and self.device.type == "cpu" and FusedScorer.serves(self.network):
+            return FusedEvaluator(self.network, self.device, self.config)
+        if kernel != "dense" and isinstance(self.network, PackableActorCritic):
+            return PackedEvaluator(self.network, self.device, self.config)
+        return DenseEvaluator(self.network, self.device, self.config)
 
     def collect(self, env: VectorEnvironment) -> RolloutStats:
         """Act for `rollout_steps` in every environment, from where the environments stand.

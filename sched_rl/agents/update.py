@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from sched_rl.agents.adam import FusedAdam
 from sched_rl.agents.evaluators import PolicyEvaluator
-from sched_rl.agents.losses import LossTerms, MinibatchSamples, ppo_loss
+from sched_rl.agents.losses import LossTerms, MinibatchSamples
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.agents.rollout import RolloutBuffer
 from sched_rl.config.schema import PpoConfig
@@ -118,17 +118,13 @@ class PolicyUpdate:
     def _step(self, samples: Tensor, recorded: MinibatchSamples, ent_coef: float, log: MinibatchLog) -> bool:
         """One minibatch; true when its KL forbids the step, which is then not taken."""
         config = self.config
-        self.optimizer.zero_grad()
-        now = self.evaluator.evaluate(samples)
-        chosen = MinibatchSamples(*(values[samples] for values in recorded))
-        terms = ppo_loss(config, ent_coef, chosen, now.log_prob, now.entropy, now.value)
-        terms.loss.backward()
+        terms = self.evaluator.differentiate(samples, recorded, ent_coef).float()
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         # The only synchronisation of a minibatch: all scalars at once.
-        row = torch.stack([*(term.detach().float() for term in terms), norm.float()]).tolist()
+        row = torch.cat((terms, norm.float().reshape(1))).tolist()
         if not (math.isfinite(row[0]) and math.isfinite(row[-1])):
-            self._raise_not_finite(terms)
+            self._raise_not_finite(LossTerms(*terms))
         log.rows.append(row)
         if config.target_kl > 0 and config.kl_stop == "minibatch" and self._last_kl(log) > config.target_kl:
             return True

@@ -10,7 +10,7 @@ import torch
 from sched_rl.agents import build_ppo, load_greedy_policy
 from sched_rl.errors import CheckpointError, ConfigError, SimulationError
 
-KERNELS = ("dense", "packed")
+KERNELS = ("dense", "packed", "fused")
 
 
 def steps_taken(ppo):
@@ -38,8 +38,9 @@ def test_weights_that_are_not_finite_are_named(kernel, learner):
         ppo.collect(env)
 
 
-def test_a_critic_that_is_not_finite_is_named_before_the_step(learner):
-    ppo, env = learner()
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_critic_that_is_not_finite_is_named_before_the_step(kernel, learner):
+    ppo, env = learner(kernel=kernel)
     ppo.collect(env)
     with torch.no_grad():
         ppo.network.value.head.bias[0] = math.inf
@@ -48,8 +49,9 @@ def test_a_critic_that_is_not_finite_is_named_before_the_step(learner):
     assert steps_taken(ppo) == 0
 
 
-def test_a_loss_that_overflows_is_named_before_the_step(learner):
-    ppo, env = learner(normalize_advantages=False)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_loss_that_overflows_is_named_before_the_step(kernel, learner):
+    ppo, env = learner(kernel=kernel, normalize_advantages=False)
     ppo.collect(env)
     ppo.buffer.reward[:] = 1e30
     with pytest.raises(SimulationError, match=r"v_loss \(loss term\) is not finite"):

@@ -109,7 +109,7 @@ def test_initial_greedy_policy_starts_jobs(kind, encoding, present, networks, ma
         assert (chance[:, 0] / chance[:, 1:].mean(1)).min() > 0.01, "the no-op must stay likely to be tried"
 
 
-@pytest.mark.parametrize("kernel", ["dense", "packed"])
+@pytest.mark.parametrize("kernel", ["dense", "packed", "fused"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_actions_do_not_depend_on_how_states_are_grouped(kind, kernel, make_config, draw_states, device):
     """The untrained network is the hardest case: its logits differ in the third digit at most."""
@@ -123,7 +123,7 @@ def test_actions_do_not_depend_on_how_states_are_grouped(kind, kernel, make_conf
         np.testing.assert_array_equal(ppo.greedy_actions(observation[order], mask[order]), actions[order])
 
 
-@pytest.mark.parametrize("kernel", ["dense", "packed"])
+@pytest.mark.parametrize("kernel", ["dense", "packed", "fused"])
 def test_equal_jobs_tie_and_the_first_starts(kernel, make_config):
     """Wherever the row lies in a matrix product, equal jobs get equal scores after rounding."""
     layout = LAYOUTS["playbook"]
@@ -136,12 +136,13 @@ def test_equal_jobs_tie_and_the_first_starts(kernel, make_config):
     np.testing.assert_array_equal(ppo.greedy_actions(observation, mask), mask.argmax(1))
 
 
-def test_dense_and_packed_choose_alike(make_config, draw_states, networks):
+def test_kernels_choose_alike(make_config, draw_states, networks):
     layout = LAYOUTS["rich"]
     observation, mask = draw_states(layout, 200, np.random.default_rng(0))
     for kind in KINDS:
-        dense, packed = (
+        dense, packed, fused = (
             build_ppo(make_config(network=kind, kernel=kernel), layout, 0).greedy_actions(observation, mask)
-            for kernel in ("dense", "packed")
+            for kernel in ("dense", "packed", "fused")
         )
         np.testing.assert_array_equal(dense, packed)
+        np.testing.assert_array_equal(dense, fused)

@@ -10,7 +10,7 @@ from sched_rl.agents import build_ppo
 from sched_rl.agents.networks.layers import NOOP_INITIAL_BIAS
 
 KINDS = ("mlp", "scorer", "attention")
-KERNELS = ("dense", "packed")
+KERNELS = ("dense", "packed", "fused")
 
 
 def train(ppo, env, updates):
