@@ -164,7 +164,7 @@ class PpoConfig:
     scale_returns: bool
     shape_rewards: bool
     stagger_starts: bool
-    kernel: Literal["dense", "packed"]
+    kernel: Literal["dense", "packed", "fused"]
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
 
