@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from sched_rl.kernels import kernel, subkernel
-from sched_rl.simulator.events import event_key, pop_event, push_event
+from sched_rl.simulator.events import code_of, make_event, pop_event, push_event
 from sched_rl.simulator.queue import join_queue
 from sched_rl.simulator.state import QUEUE_FEATURES, SUBMIT_S, ClusterState
 
@@ -94,22 +94,23 @@ def _earliest_by_heap(state: ClusterState, c: int) -> int:
     less, as it works on one cluster's heap for many events at a time.
     """
     cluster, jobs, heap = state.clusters[c], state.jobs[c], state.heap[c]
-    num_jobs, happened = jobs.shape[0], num_events(state, c)
+    num_jobs, happened, ahead = jobs.shape[0], num_events(state, c), np.uint64(0)
     if cluster.heap_events < 0:
         for job in range(num_jobs):  # pushed in the workload's order, which decides among equal submit times
-            push_event(heap, job, event_key(jobs[job].submit_s, False), job)
+            push_event(heap, job, make_event(jobs[job].submit_s, False, job), jobs)
         cluster.heap_size, cluster.heap_events, cluster.heap_starts = num_jobs, 0, 0
     while True:
         while cluster.heap_starts < cluster.queue_head:
             start = state.starts[c, cluster.heap_starts]
             if start.events_before > cluster.heap_events:
                 break
-            end_s = jobs[start.job].start_s + jobs[start.job].duration_s
-            push_event(heap, cluster.heap_size, event_key(end_s, True), num_jobs + start.job)
+            completion = make_event(start.end_s, True, num_jobs + start.job)
+            push_event(heap, cluster.heap_size, completion, jobs)
             cluster.heap_size += 1
             cluster.heap_starts += 1
         if cluster.heap_events == happened:
-            return int(heap[0].code)
-        pop_event(heap, cluster.heap_size)
+            # The number is never that large: a code below 2 n in its lower half stays one under exclusive or.
+            return code_of(heap[0]) if ahead != np.uint64(2**64 - 1) else 0
+        ahead ^= pop_event(heap, cluster.heap_size, jobs)[1]
         cluster.heap_size -= 1
         cluster.heap_events += 1

@@ -137,7 +137,7 @@ def _start_job(state: ClusterState, rules: Rules, c: int, slot: int) -> None:
     end_s = cluster.now_s + np.float64(state.queue_features[c, QUEUE_FEATURES * place + DURATION_S])
     gpus, work = state.queue_demand[c, 0, place], work_at(state, c, place)
     start = state.starts[c, cluster.queue_head]
-    start.events_before = num_events(state, c)
+    start.end_s, start.events_before = end_s, num_events(state, c)
     start.job = job = leave_queue(state, c, slot)
     state.jobs[c, job].start_s = cluster.now_s
     position = int(cluster.num_running)

@@ -73,10 +73,8 @@ JOB = np.dtype(
     ],
     align=True,
 )
-#: An event of the heap: `key` orders it (see `events.event_key`); code j is the arrival of job j, n + j its completion.
-EVENT = np.dtype([("key", np.uint64), ("code", np.int32)], align=True)
-#: A start: the job, and how many events had happened before it.
-START = np.dtype([("job", np.int32), ("events_before", np.int32)], align=True)
+#: A start: when the job will complete, and how many events had happened before.
+START = np.dtype([("end_s", np.float64), ("job", np.int32), ("events_before", np.int32)], align=True)
 #: A running job; a cluster's list is ordered by completion time.
 RUNNING = np.dtype(
     [("end_s", np.float64), ("work", np.float64), ("job", np.int32), ("gpus", np.int32)], align=True
@@ -90,6 +88,7 @@ SUBMIT_S, DURATION_S, SLACK_S = 3, 6, 7
 Records = NDArray[Any]
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
+Events = NDArray[np.uint64]
 #: The fields of a `ClusterState` or of `Rules` as a plain tuple: how kernels take them from Python, because numba
 #: unpacks it in a third of the time that a named tuple takes.
 Plain = tuple[Any, ...]
@@ -117,7 +116,7 @@ class ClusterState(NamedTuple):
     queue_demand: Ints  # (N, R, n): their demand, at the same places
     queue_features: Floats  # (N, n * QUEUE_FEATURES): at the same places, side by side
     starts: Records  # (N, n) of START, [:head] in the order in which they happened
-    heap: Records  # (N, n) of EVENT
+    heap: Events  # (N, n), see `events`
     running: Records  # (N, M) of RUNNING
     gpu_job: Ints  # (N, G) or (N, 0): the job on each GPU, -1 when idle
 
@@ -146,7 +145,7 @@ def allocate(num_clusters: int, num_jobs: int, capacity: Ints, *, track_gpus: bo
         queue_demand=np.zeros((num_clusters, num_resources, num_jobs), np.int32),
         queue_features=np.zeros((num_clusters, num_jobs * QUEUE_FEATURES), np.float32),
         starts=np.zeros((num_clusters, num_jobs), START),
-        heap=np.zeros((num_clusters, num_jobs), EVENT),
+        heap=np.zeros((num_clusters, num_jobs), np.uint64),
         running=np.zeros((num_clusters, min(num_jobs, num_gpus)), RUNNING),
         gpu_job=np.full((num_clusters, num_gpus if track_gpus else 0), -1, np.int32),
     )

@@ -63,7 +63,7 @@ def test_where_no_two_times_are_equal_no_heap_is_kept():
     submit_s = rng.permutation(NUM_JOBS) + rng.uniform(0.0, 0.4, NUM_JOBS)
     compiled = play(*drawn(submit_s, rng.uniform(1.0, 40.0, NUM_JOBS)))
     assert compiled.heap_events == -1
-    assert not compiled.state.heap["key"].any()
+    assert not compiled.state.heap.any()
 
 
 def test_the_queue_holds_every_job_in_the_order_of_arrival_from_the_start():
