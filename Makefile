@@ -1,13 +1,14 @@
 # `make help` lists the targets. PYTHON chooses the interpreter of a new environment: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV ?= .venv
-# Extra overrides for `make train`, for example ARGS="seed=7 agent.num_envs=32"
+# Extra overrides for `make train` and `make bench`, for example ARGS="seed=7 agent.num_envs=32"
 ARGS ?=
 PORT ?= 5000
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_BENCH := $(VENV)/.installed-bench
 # The constraint chooses torch's build as well: the newest 2.13.0 that the machine's package sources offer.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --constraint constraints.txt --editable
 CREATE_VENV := $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
@@ -31,6 +32,12 @@ $(INSTALLED_TEST): pyproject.toml constraints.txt
 	$(INSTALL) '.[test]'
 	@touch $(INSTALLED) $@
 
+$(INSTALLED_BENCH): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), the peers of the benchmark included"
+	@$(CREATE_VENV)
+	$(INSTALL) '.[bench]'
+	@touch $(INSTALLED) $@
+
 train: $(INSTALLED) ## train PPO on the overloaded heavy-tailed cluster and print the final report
 	$(BIN)/python -m sched_rl.train agent=ppo env=heavy eval.final_report=true $(ARGS)
 
@@ -49,5 +56,5 @@ test-all: lint types ## lint, types and every test
 ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
-bench: $(INSTALLED) ## simulator steps per second
-	$(BIN)/python -m analysis.benchmarks.simulator
+bench: $(INSTALLED_BENCH) ## speed of the simulator, and of learning against other libraries (ARGS="rounds=3 networks=scorer")
+	$(BIN)/python -m analysis.benchmarks $(ARGS)

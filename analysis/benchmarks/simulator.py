@@ -86,6 +86,28 @@ def compile_time_s(config: Config, encoding: Encoding) -> float:
     return time.perf_counter() - start_s
 
 
+def report(config: Config, rounds: int, round_s: float = 0.5) -> None:
+    """Print the table of a configuration."""
+    first_s = {encoding: compile_time_s(config, encoding) for encoding in ENCODINGS}
+    print(f"env={config.env.name}, one core, random feasible policy, median of {rounds} rounds")
+    print(
+        f"{'encoding':<10}{'N':>5}{'steps/s':>14}{'slowest':>14}{'fastest':>14}{'ns/step':>9}{'episodes':>10}"
+    )
+    for encoding in ENCODINGS:
+        for num_envs in NUM_ENVS:
+            speeds, episodes = measure(config, encoding, num_envs, rounds, round_s)
+            median = statistics.median(speeds)
+            print(
+                f"{encoding:<10}{num_envs:>5}{median:>14,.0f}{min(speeds):>14,.0f}{max(speeds):>14,.0f}"
+                f"{1e9 / median:>9.0f}{episodes:>10}",
+                flush=True,
+            )
+    for encoding, seconds in first_s.items():
+        print(
+            f"first step with {encoding}: {seconds:.2f} s (loads the kernels, compiles them if they are new)"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m analysis.benchmarks.simulator", description=__doc__)
@@ -95,24 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds; their median is reported (default: 7)")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a round (default: 0.5)")
     options = parser.parse_args(arguments)
-    config = load_env_config(options.overrides)
-    first_s = {encoding: compile_time_s(config, encoding) for encoding in ENCODINGS}
-    print(f"env={config.env.name}, one core, random feasible policy, median of {options.rounds} rounds")
-    print(
-        f"{'encoding':<10}{'N':>5}{'steps/s':>14}{'slowest':>14}{'fastest':>14}{'ns/step':>9}{'episodes':>10}"
-    )
-    for encoding in ENCODINGS:
-        for num_envs in NUM_ENVS:
-            speeds, episodes = measure(config, encoding, num_envs, options.rounds, options.seconds)
-            median = statistics.median(speeds)
-            print(
-                f"{encoding:<10}{num_envs:>5}{median:>14,.0f}{min(speeds):>14,.0f}{max(speeds):>14,.0f}"
-                f"{1e9 / median:>9.0f}{episodes:>10}"
-            )
-    for encoding, seconds in first_s.items():
-        print(
-            f"first step with {encoding}: {seconds:.2f} s (loads the kernels, compiles them if they are new)"
-        )
+    report(load_env_config(options.overrides), options.rounds, options.seconds)
 
 
 if __name__ == "__main__":
