@@ -203,6 +203,15 @@ class EvaluationSignals(ColumnSignals):
         share = -change.mean / self.gain if self.gain > 0 else math.inf
         return Drop(best, first, last, change, share)
 
+    def is_gradual(self, drop: Drop) -> bool:
+        """Whether the fall took its time: half of it was not yet done a fifth of the way from the best to the end."""
+        half = (self.mean[drop.best] + float(self.mean[-2:].mean())) / 2
+        after = np.flatnonzero(self.mean[drop.best :] < half)
+        first = int(after[0]) if after.size else drop.last - drop.best
+        return first >= max(
+            self.limits.persistence_evaluations + 1, self.limits.early_frac * (drop.last - drop.best)
+        )
+
     def worst_fell_first(self, drop: Drop) -> str:
         """Whether the worst block lay below its best clearly before the mean did: `yes`, `no` or `unknown`."""
         if self.blocks.shape[1] < 2:
@@ -248,8 +257,12 @@ class EvaluationSignals(ColumnSignals):
         """Alternating moves of eval_mean_return, (from, to): clear of the noise, a material share of its range."""
         if self.num_evals < self.limits.min_evaluations:
             return []
+        low, high = np.percentile(
+            self.mean, [10, 90]
+        )  # one evaluation far off must not hide the other swings
+        usual = float(high - low) if self.curves.evaluations is not None else float(np.ptp(self.mean))
         size = max(
-            self.limits.material_frac * float(np.ptp(self.mean)),
+            self.limits.material_frac * usual,
             self.limits.material_frac * self.episode_spread,
         )
         return [

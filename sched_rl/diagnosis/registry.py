@@ -16,9 +16,9 @@ ENTRY_POINTS = "sched_rl.diagnosis_rules"
 #: what follows from them.
 BUILT_IN = (
     *("mask_bug",),
-    *("unfixed_eval", "noisy_eval", "env_shift", "narrow_eval"),
-    *("overshoot", "noop_collapse", "no_signal", "premature_determinism", "critic_bottleneck"),
-    *("critic_lag", "slow_drift", "reward_mismatch", "pg_loss_extreme"),
+    *("unfixed_eval", "narrow_eval", "noisy_eval", "env_shift"),
+    *("overshoot", "noop_collapse", "pg_loss_extreme", "no_signal", "premature_determinism"),
+    *("critic_bottleneck", "critic_lag", "slow_drift", "reward_mismatch"),
     *("brittle", "sawtooth", "early_best"),
     *("not_beating_baseline", "healthy"),
 )

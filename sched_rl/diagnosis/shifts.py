@@ -40,7 +40,7 @@ class Shift:
     z: float
 
 
-def find_shift(signals: Signals, name: str) -> Shift | None:
+def find_shift(signals: Signals, name: str, sigmas: float) -> Shift | None:
     """The clearest lasting jump of a column, if it stands out from all other places of the same curve.
 
     The yardstick is the curve itself: differences of neighbouring windows everywhere else, so that rollouts whose
@@ -65,7 +65,7 @@ def find_shift(signals: Signals, name: str) -> Shift | None:
     before, after = values[:place], values[place:]
     lasts = np.sign(np.median(after) - np.median(before[len(before) // 2 :])) == np.sign(jump)
     is_abrupt = _share_within(values, place, width) > _ABRUPT
-    if abs(z) < signals.limits.shift_sigmas or not (stands_out and lasts and is_abrupt):
+    if abs(z) < sigmas or not (stands_out and lasts and is_abrupt):
         return None
     left, right = values[place - width : place], values[place : place + width]
     return Shift(name, int(rows[place]), float(np.median(left)), float(np.median(right)), z)

@@ -17,15 +17,30 @@ _WATCHED = (
     "reward_mean",
     "return_mean",
 )
+#: Two columns that jump at one place need not each be as clear as one alone.
+_TOGETHER = 2 / 3
+#: Updates that two jumps of one cause may lie apart.
+_SAME_PLACE = 2
 
 
 def _detect(signals: Signals) -> Signature | None:
-    found = [shift for name in _WATCHED if (shift := find_shift(signals, name)) is not None]
+    sigmas = signals.limits.shift_sigmas
+    found = [
+        shift for name in _WATCHED if (shift := find_shift(signals, name, _TOGETHER * sigmas)) is not None
+    ]
     found = [shift for shift in found if policy_is_still(signals, shift.row)]
-    # A workload moves several columns; one alone may be a rollout's phase, unless it is what the actions meet.
-    if not {"noop_frac", "legal_actions_mean"} & {shift.name for shift in found} and len(found) < 2:
+    if not found:
         return None
     clearest = max(found, key=lambda shift: abs(shift.z))
+    found = [shift for shift in found if abs(shift.row - clearest.row) <= _SAME_PLACE]
+    names = {shift.name for shift in found}
+    # One column alone may be a rollout's phase, unless it is what actions meet. Waits lengthen episodes, so that only
+    # a return beside another column says that the data changed.
+    together = len(found) > 1 and names & {"mean_ep_return", "reward_mean"}
+    if not together and (
+        abs(clearest.z) < sigmas or clearest.name not in ("noop_frac", "legal_actions_mean")
+    ):
+        return None
     return Signature(
         rows=(clearest.row, signals.curves.num_rows - 1),
         severity="critical",

@@ -9,25 +9,26 @@ from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
-#: In standard deviations of the advantages. The clip bounds what an update can gain: half a deviation a sample is
-#: out of its reach, and below a hundred-thousandth nothing was gained at all.
+#: In standard deviations of the advantages: the clip keeps what an update can gain far below it.
 _LARGE = 0.5
+#: As it is logged: what is left of the surrogate when the advantages are nothing beside the entropy bonus.
 _NOTHING = 1e-5
 
 
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough:
         return None
-    loss = np.abs(signals.curves.column("pg_loss"))
+    raw = loss = np.abs(signals.curves.column("pg_loss"))
     if not signals.settings.get("agent.normalize_advantages", True):
         if not signals.curves.has("advantage_std"):
             return None
-        loss = loss / np.maximum(signals.curves.column("advantage_std"), 1e-12)
+        loss = raw / np.maximum(signals.curves.column("advantage_std"), 1e-12)
     known = loss[np.isfinite(loss)]
     late = signals.median(known[len(known) // 2 :])
     entropy = signals.late(signals.entropy_name) if signals.entropy_is_share else 1.0
     is_large = late > _LARGE
-    is_nothing = late < _NOTHING and entropy > signals.limits.entropy_low and signals.is_flat
+    smallest = signals.median(raw[np.isfinite(raw)][len(known) // 2 :])
+    is_nothing = smallest < _NOTHING and entropy > signals.limits.entropy_low and signals.moves
     if not is_large and not is_nothing:
         return None
     what = "the policy takes big steps" if is_large else "the advantages are tiny or inconsistent"
@@ -35,7 +36,7 @@ def _detect(signals: Signals) -> Signature | None:
         rows=signals.all_rows,
         severity="warning",
         confidence=0.7,
-        summary=f"|pg_loss| is {late:.2g} standard deviations of the advantages over the last half: {what}",
+        summary=f"|pg_loss|, last half, is {smallest:.2g} ({late:.2g} deviations of the advantages): {what}",
         evidence={
             "|pg_loss|, last half": late,
             "approx_kl, typical": signals.median(signals.finite(signals.kl_name)),

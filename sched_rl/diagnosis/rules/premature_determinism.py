@@ -19,6 +19,8 @@ def _detect(signals: Signals) -> Signature | None:
         or signals.late("entropy_frac") > signals.limits.entropy_low
     ):
         return None
+    if low[0] > signals.num_evals // 3:
+        return None  # it grew sure of itself late: whatever held it flat until then is not this
     late = signals.late("entropy_frac")
     return Signature(
         rows=signals.rows(max(low[0] - 1, 0), low[-1]),
