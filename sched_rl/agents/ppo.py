@@ -19,6 +19,7 @@ from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
 from sched_rl.agents.networks import PackableActorCritic, build_network
 from sched_rl.agents.packed import PackedEvaluator
+from sched_rl.agents.perceptrons import MlpEvaluator
 from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
 from sched_rl.agents.schedules import ent_coef_at, lr_factor
@@ -63,15 +64,14 @@ class PPO:
         self._stats: RolloutStats | None = None
 
     def _build_evaluator(self) -> PolicyEvaluator:
-        """What `kernel` asks for, or the next that the network has: fused, packed, dense.
-
-        An mlp has nothing to pack, all its logits come from one matrix product.
-        """
+        """What `kernel` asks for, or the next that the network has: fused, packed, dense."""
         kernel = self.config.kernel
         if kernel == "fused" and self.device.type == "cpu" and FusedScorer.serves(self.network):
             return FusedEvaluator(self.network, self.device, self.config)
         if kernel != "dense" and isinstance(self.network, PackableActorCritic):
             return PackedEvaluator(self.network, self.device, self.config)
+        if kernel != "dense" and self.device.type == "cpu" and MlpEvaluator.serves(self.network):
+            return MlpEvaluator(self.network, self.device, self.config)
         return DenseEvaluator(self.network, self.device, self.config)
 
     def collect(self, env: VectorEnvironment) -> RolloutStats:

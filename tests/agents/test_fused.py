@@ -15,6 +15,7 @@ from sched_rl.agents.fused import FusedEvaluator
 from sched_rl.agents.losses import MinibatchSamples
 from sched_rl.agents.networks import build_network
 from sched_rl.agents.packed import PackedEvaluator
+from sched_rl.agents.perceptrons import MlpEvaluator
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import SimulationError
 
@@ -193,7 +194,7 @@ def test_an_action_that_its_mask_forbids_is_an_error(learner):
 
 @pytest.mark.parametrize(
     ("network", "evaluator"),
-    [("scorer", FusedEvaluator), ("attention", PackedEvaluator), ("mlp", DenseEvaluator)],
+    [("scorer", FusedEvaluator), ("attention", PackedEvaluator), ("mlp", MlpEvaluator)],
 )
 def test_networks_without_the_kernel_take_the_next_best(network, evaluator, learner):
     ppo, _ = learner(kernel="fused", network=network)
