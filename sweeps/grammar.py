@@ -61,6 +61,9 @@ _UNSEARCHABLE = {
 
 
 def _refuse_unsearchable(key: str, text: str) -> None:
+    if key.startswith("sweep.space."):
+        own = key.removeprefix("sweep.space.")
+        raise ConfigError(f"{key}={text}: what is searched is written as its own key: {own}={text}")
     top = re.split(r"[./]", key)[0]
     if top in _UNSEARCHABLE:
         raise ConfigError(f"{key}={text}: cannot be searched: {_UNSEARCHABLE[top]}")

@@ -44,10 +44,10 @@ class SweepLines:
         """A line for every trial that has ended since the last call."""
         with self._lock:
             trials = trial_infos(self._study)
-            for trial in trials:
-                if trial.state in _ENDED and trial.number not in self._seen:
-                    self._seen.add(trial.number)
-                    self.say(self._line(trial, trials))
+            fresh = [trial for trial in trials if trial.state in _ENDED and trial.number not in self._seen]
+            for trial in fresh:
+                self._seen.add(trial.number)
+                self.say(self._line(trial, trials))
 
     def waiting(self, running: int) -> None:
         """Other workers have the rest."""

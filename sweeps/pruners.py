@@ -1,7 +1,7 @@
 """What a pruner compares: the best so far of every trial at the same shares of its training.
 
 Trials may differ in how many steps an update has, so their evaluations fall on different steps. A trial therefore
-reports at fixed milestones, every 5 % of its training, what was its best when it passed them:
+reports at fixed milestones, every 10 % of its training, what was its best when it passed them:
 
 - median and hyperband: the worst block's return of the best checkpoint so far, the objective itself; the resource
   is percent of the training.
@@ -26,7 +26,7 @@ from sched_rl.config.schema import SweepConfig
 from sched_rl.errors import ConfigError
 
 #: A report every so many percent of the training.
-MILESTONE_PERCENT = 5
+MILESTONE_PERCENT = 10
 MILESTONES = 100 // MILESTONE_PERCENT
 
 _WILCOXON_THRESHOLD = 0.05
@@ -84,7 +84,7 @@ class _AfterTrials(BasePruner):
 
 
 def passed(before_frac: float, now_frac: float) -> Iterator[int]:
-    """Milestones passed between two shares of the training, 1 to 20."""
+    """Milestones passed between two shares of the training, 1 to 10."""
     first, last = (int(share * MILESTONES + 1e-9) for share in (before_frac, now_frac))
     yield from range(first + 1, last + 1)
 
@@ -94,7 +94,7 @@ def reports(pruner: str, milestone: int, blocks: Sequence[float]) -> list[tuple[
 
     Args:
         pruner: `sweep.pruner`.
-        milestone: 1 to 20.
+        milestone: 1 to 10.
         blocks: the block scores of its best checkpoint then.
     """
     if pruner == "wilcoxon":

@@ -21,13 +21,14 @@ User attributes of the study, written once when the sweep begins (`run_tags` by 
 | `started_at` | ISO 8601, UTC |
 | `run_tags` | tags for the tracked run of every trial; absent: none |
 
-User attributes of a trial, written by the job as soon as they are known:
+User attributes of a trial; those from `seed` to `pruned_at` are one attribute, `outcome`, a mapping (writing each
+by itself takes longer than a short trial), and `TrialInfo.attrs` has them beside the others:
 
 | attribute | what |
 | --- | --- |
 | `overrides` | what the sampler chose, as typed, a list such as `["agent.lr=0.001"]` |
-| `folder`, `host`, `pid` | the run folder (absolute) and who trains in it |
-| `seed` | training seed |
+| `folder`, `pid` | the run folder (absolute) and the process that trains in it |
+| `seed`, `host` | training seed; host that trained |
 | `block_scores` | block name to mean return at the best evaluation |
 | `min_block_return`, `mean_return` | of the best evaluation: the objective, and its mean over blocks |
 | `last_min_block_return`, `last_mean_return` | of the last evaluation |
@@ -105,7 +106,7 @@ class TrialInfo:
         values: of the objectives; empty while unknown. A pruned trial has its best so far.
         is_feasible: every constraint holds; true where there are none.
         params: what the sampler chose, key to value.
-        attrs: the trial's user attributes; see the module's table.
+        attrs: the trial's user attributes, those of its outcome among them; see the module's table.
         began: local time of its start.
         ended: local time of its end.
     """
@@ -268,7 +269,7 @@ def trial_info(trial: FrozenTrial) -> TrialInfo:
         values=tuple(trial.values or ()),
         is_feasible=all(value <= 0 for value in constraints.values()),
         params=dict(trial.params),
-        attrs=dict(trial.user_attrs),
+        attrs={**trial.user_attrs, **trial.user_attrs.get("outcome", {})},
         began=trial.datetime_start,
         ended=trial.datetime_complete,
     )

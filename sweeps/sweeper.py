@@ -17,15 +17,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState
 
-from sched_rl.config.overrides import path_override
 from sched_rl.interrupts import EXIT_CODES
 from sched_rl.sweep_job import SweepEnd, SweepJob
 from sweeps.identity import begin_or_resume
+from sweeps.launch import make_launcher
 from sweeps.lines import SweepLines
 from sweeps.plan import SweepPlan, make_plan
 from sweeps.pruners import make_pruner
@@ -34,7 +33,6 @@ from sweeps.space import Dimension
 from sweeps.storage import beat, enqueue_again, fail, fail_dead_trials, finish, note
 from sweeps.study import SweepError
 from sweeps.tracker import SweepTracker
-from sweeps.trial import TrialTask
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
@@ -64,7 +62,7 @@ def run_sweep(arguments: Sequence[str], job: SweepJob, config: DictConfig, conte
     study.pruner = make_pruner(plan.sweep, plan.config.eval.num_blocks)
     study.sampler = make_sampler(plan.sweep, plan.space, study)
     with _signals_end_the_process():
-        launcher = _launcher(plan, job, config, context)
+        launcher = make_launcher(plan, job, config, context)
         tracker = SweepTracker(study, plan.config.tracking)
         return _Sweep(plan, study, launcher, SweepLines(plan, study), tracker).run()
 
@@ -99,7 +97,8 @@ class _Sweep:
 
     def _missing(self) -> int:
         plan = self.plan
-        fail_dead_trials(plan.storage, plan.name, plan.sweep.heartbeat_s, plan.sweep.max_retries)
+        if self._trials(TrialState.RUNNING):  # none of ours: this is between two batches
+            fail_dead_trials(plan.storage, plan.name, plan.sweep.heartbeat_s, plan.sweep.max_retries)
         self.lines.finished()
         self.tracker.update()
         return plan.n_trials - len(self._trials(*_FINISHED))
@@ -164,14 +163,12 @@ class _Sweep:
         self.lines.finished()
 
     def _reference(self, number: int) -> list[str]:
-        """What tells a job which trial it is, and where its folder lies."""
+        """What tells a job which trial it is."""
         quoted = self.plan.storage.replace("\\", "\\\\").replace('"', '\\"')
         return [
             f'trial.storage="{quoted}"',
             f"trial.study={self.plan.name}",
             f"trial.number={number}",
-            path_override("hydra.sweep.dir", self.plan.folder),
-            f'hydra.sweep.subdir="{number}"',
         ]
 
     @contextlib.contextmanager
@@ -244,14 +241,6 @@ def _suggest(trial: Trial, dimension: Dimension) -> Any:
         low, high = int(dimension.low), int(dimension.high)
         return trial.suggest_int(dimension.key, low, high, step=int(step or 1), log=dimension.is_log)
     return trial.suggest_float(dimension.key, dimension.low, dimension.high, step=step, log=dimension.is_log)
-
-
-def _launcher(plan: SweepPlan, job: SweepJob, config: DictConfig, context: HydraContext) -> Launcher:
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with open_dict(config):
-        OmegaConf.update(config, "hydra.sweep.dir", str(plan.folder))
-    task = TrialTask(job.run, job.config_dirs, plan.sweep.heartbeat_s)
-    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def _play(task: TrialTask, overrides: list[str], folder: Path) -> int:
     if study.get_trials(deepcopy=False)[number].state != TrialState.RUNNING:
         return 0  # given up while it waited in a queue
     output = io.StringIO()
-    note(study, number, {"folder": str(folder), "host": socket.gethostname(), "pid": os.getpid()})
+    note(study, number, {"folder": str(folder), "pid": os.getpid()})
     try:
         with _heartbeat(trial, task.heartbeat_s), contextlib.redirect_stdout(output):
             _train(task, trial, overrides, folder)
@@ -97,7 +97,6 @@ def _train(task: TrialTask, trial: Trial, overrides: list[str], folder: Path) ->
     config, sweep = command.config, command.config.sweep
     if sweep is None:
         raise SchedRLError("the job's configuration has no sweep")
-    note(trial.study, trial.number, {"seed": config.seed})
     trial.study.pruner = make_pruner(sweep, config.eval.num_blocks)
     if _continue_earlier(trial, config, folder):
         resuming = Command(config, {**command.options, "resume": str(folder)})
@@ -131,7 +130,10 @@ def _tell(
         return
     is_learned = isinstance(config.agent, PpoConfig)
     measured = measure(result, _block_names(config), observer.wall_s if is_learned else result.wall_s)
-    note(study, number, measured)
+    if kind == PRUNED:
+        measured["pruned_at"] = observer.frac
+    outcome = {**measured, "seed": config.seed, "host": socket.gethostname()}
+    note(study, number, {"outcome": outcome})
     values, problem = objective_values(sweep.objectives, measured)
     if problem is not None:
         fail(study, number, problem)
@@ -141,8 +143,6 @@ def _tell(
         bound = getattr(bounds, name)
         if bound is not None:
             trial.set_constraint(name, float(measured[name]) - bound)
-    if kind == PRUNED:
-        note(study, number, {"pruned_at": observer.frac})
     finish(study, number, TrialState.PRUNED if kind == PRUNED else TrialState.COMPLETE, values)
 
 
@@ -170,10 +170,9 @@ def _heartbeat(trial: Trial, every_s: int) -> Iterator[None]:
     done = threading.Event()
 
     def live() -> None:
-        while not done.is_set():
+        while not done.wait(every_s):  # the sweep gave the first one, when it asked for the trial
             with contextlib.suppress(Exception):  # a busy storage: the next beat will do
                 beat(trial.study, trial.number)
-            done.wait(every_s)
 
     thread = threading.Thread(target=live, name=f"heartbeat of trial {trial.number}", daemon=True)
     thread.start()

@@ -94,6 +94,7 @@ class ConfigSources:
                 hydra.version.setbase(VERSION_BASE)
             self._loader = ConfigLoaderImpl(search_path(config_dirs))
         self._composed: dict[tuple[str, ...], Composition] = {}
+        self._options: dict[tuple[str, str], dict[str, Any]] = {}
 
     def is_group(self, name: str) -> bool:
         """Whether the name is a config group such as `agent/network`."""
@@ -130,6 +131,11 @@ class ConfigSources:
         Raises:
             ConfigError: when it does not compose without a primary.
         """
+        if (group, name) not in self._options:
+            self._options[group, name] = self._option(group, name)
+        return copy.deepcopy(self._options[group, name])
+
+    def _option(self, group: str, name: str) -> dict[str, Any]:
         try:
             with HYDRA_LOCK:
                 config = self._loader._compose_config_from_defaults_list(*self._defaults(f"{group}/{name}"))
