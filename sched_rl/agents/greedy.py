@@ -47,6 +47,8 @@ class GreedyPolicy:
         self.device = device
         self.mask_actions = mask_actions
         self._precise = copy.deepcopy(network.policy).double().requires_grad_(False)
+        self._copies: list[Tensor] = list(self._precise.parameters())
+        self._originals: list[Tensor] = list(network.policy.parameters())
         self._packable: PackablePolicy | None = None
         if packed and mask_actions and device.type == "cpu" and isinstance(self._precise, PackablePolicy):
             self._packable = self._precise
@@ -67,20 +69,22 @@ class GreedyPolicy:
         """
         if not mask.any(1).all():
             raise_all_masked(int(np.flatnonzero(~mask.any(1))[0]))
-        for precise, parameter in zip(
-            self._precise.parameters(), self.network.policy.parameters(), strict=True
-        ):
-            precise.copy_(parameter)
-        chosen = np.empty(len(observation), np.int64)
+        chosen: NDArray[np.int64] = mask.argmax(1)
+        open_states = np.arange(len(mask))
+        if self.mask_actions:  # where one action is legal, no score can change it
+            open_states = np.flatnonzero(mask.sum(1) > 1)
+        torch._foreach_copy_(self._copies, self._originals)
         packable = self._packable
-        for block in _blocks(len(observation)):
-            states, legal, out = observation[block], mask[block], chosen[block]
+        for block in _blocks(len(open_states)):
+            index = open_states[block]
+            states, legal, out = observation[index], mask[index], np.empty(len(index), np.int64)
             if packable is None:
                 row = self._choose_dense(states, legal, out)
             else:
                 row = _choose_packed(packable, self.network.layout, states, legal, out)
             if row != SERVED:
-                raise_unservable(self.network, mask, block.start + row)
+                raise_unservable(self.network, mask, int(index[row]))
+            chosen[index] = out
         return chosen
 
     def _choose_dense(

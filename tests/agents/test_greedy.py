@@ -1,0 +1,45 @@
+"""Greedy actions of states without a choice need no scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sched_rl.agents import build_ppo
+from sched_rl.errors import SimulationError
+
+
+@pytest.mark.parametrize("network", ["mlp", "scorer", "attention"])
+def test_forced_states_take_their_action_and_leave_the_others_theirs(
+    network, make_config, rich_layout, draw_states
+):
+    ppo = build_ppo(make_config(network=network, kernel="packed"), rich_layout, 0)
+    observation, mask = draw_states(rich_layout, 60, np.random.default_rng(0))
+    before = ppo.greedy_actions(observation, mask)
+    forced = np.arange(0, 60, 2)
+    mask[forced] = False
+    mask[forced, 3] = True
+    after = ppo.greedy_actions(observation, mask)
+    assert (after[forced] == 3).all()
+    assert (after[1::2] == before[1::2]).all()
+
+
+def test_without_a_mask_no_state_is_forced(make_config, rich_layout, draw_states):
+    ppo = build_ppo(make_config(mask_actions=False), rich_layout, 0)
+    observation, mask = draw_states(rich_layout, 20, np.random.default_rng(0))
+    free = ppo.greedy_actions(observation, np.ones_like(mask))
+    mask[:, 1:] = False
+    assert (ppo.greedy_actions(observation, mask) == free).all()
+    assert free.any()
+
+
+def test_a_state_that_cannot_be_scored_is_named_by_its_own_number(make_config, rich_layout, draw_states):
+    ppo = build_ppo(make_config(), rich_layout, 0)
+    observation, mask = draw_states(rich_layout, 9, np.random.default_rng(0))
+    mask[:, 1:] = False
+    mask[5, 1:4] = True
+    with torch.no_grad():
+        ppo.network.policy.head.bias.fill_(float("nan"))
+    with pytest.raises(SimulationError, match=r"environment 5 are not finite: policy\.head\.bias"):
+        ppo.greedy_actions(observation, mask)
