@@ -91,9 +91,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
         if not equals:
             raise ConfigError(f"{argument}: must be key=value; --help lists the keys")
         if key == "axes":
-            options = replace(options, axes=_names(key, value, _KEYS))
+            options = replace(options, axes=names_of(key, value, _KEYS))
         elif key == "subjects":
-            options = replace(options, subjects=_names(key, value, SUBJECTS))
+            options = replace(options, subjects=names_of(key, value, SUBJECTS))
         elif key == "rounds":
             if not value.isdecimal() or int(value) < 1:
                 raise ConfigError(f"rounds={value}: must be a whole number, at least 1")
@@ -111,7 +111,12 @@ def parse_options(arguments: Sequence[str]) -> Options:
     return options
 
 
-def _names(key: str, value: str, allowed: Sequence[str]) -> tuple[str, ...]:
+def names_of(key: str, value: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Names separated by commas.
+
+    Raises:
+        ConfigError: when one is not allowed.
+    """
     names = tuple(value.strip("[]").split(","))
     for name in names:
         if name not in allowed:
