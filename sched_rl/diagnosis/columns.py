@@ -37,8 +37,13 @@ class ColumnSignals:
 
     @cached_property
     def evals(self) -> IntArray:
-        """[E] rows that were evaluated."""
-        return np.flatnonzero(np.isfinite(self.curves.column("eval_mean_return")))
+        """[E] rows that were evaluated: with a mean, and with every block that the curves have."""
+        known = np.isfinite(self.curves.column("eval_mean_return"))
+        for name in self.curves.columns:
+            is_block = name.startswith("eval_block") and name.endswith("_return")
+            if (is_block or name == "eval_min_block_return") and self.curves.has(name):
+                known &= np.isfinite(self.curves.column(name))
+        return np.flatnonzero(known)
 
     @property
     def num_evals(self) -> int:

@@ -53,7 +53,7 @@ class EvaluationSignals(ColumnSignals):
             (
                 name
                 for name in self.curves.columns
-                if name.startswith("eval_block") and name.endswith("_return")
+                if name.startswith("eval_block") and name.endswith("_return") and self.curves.has(name)
             ),
             key=lambda name: (len(name), name),
         )
