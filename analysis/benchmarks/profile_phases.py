@@ -80,9 +80,9 @@ def measured(ppo: PPO, env: VectorClusterEnv, clock: PhaseClock) -> Iterator[Non
     with ExitStack() as restored:
 
         def replace(owner: Any, name: str, phase: str, within: str | None = None) -> None:
-            original = getattr(owner, name)
+            original, is_own = getattr(owner, name), name in vars(owner)
             setattr(owner, name, clock.timed(original, phase, within=within))
-            restored.callback(_put_back, owner, name, original, name in vars(owner))
+            restored.callback(_put_back, owner, name, original, is_own)
 
         replace(env, "step", ENV)
         replace(ppo.buffer, "record_step", RECORD)
@@ -106,8 +106,8 @@ def _holder_of(ppo: PPO, attribute: str) -> Any:
     return next(part for part in vars(ppo).values() if hasattr(part, attribute))
 
 
-def _put_back(owner: Any, name: str, original: Any, was_own: bool) -> None:
-    if was_own:
+def _put_back(owner: Any, name: str, original: Any, is_own: bool) -> None:
+    if is_own:
         setattr(owner, name, original)
     else:  # a method of the class, found again once the instance's own is gone
         delattr(owner, name)
