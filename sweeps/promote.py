@@ -7,15 +7,18 @@ used, judged on blocks that chose nothing, beside the sweep's default configurat
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sched_rl.config.suggest import did_you_mean
 from sched_rl.errors import ConfigError, SchedRLError
 
 if TYPE_CHECKING:
+    from sched_rl.config.schema import Config
+    from sched_rl.evaluation.blocks import Split
+    from sweeps.finalists import Retraining
     from sweeps.promotion import Promotion
 
 USAGE = """\
@@ -61,7 +64,8 @@ class Options:
         folder: of the promotion; None for the sweep's own.
         report: whether to read the report blocks.
         output: a file to write besides.
-        given: overrides for the trainings.
+        fixed: overrides for every training.
+        steering: the choice of a launcher and its settings.
     """
 
     sweep: str | None
@@ -70,7 +74,8 @@ class Options:
     folder: Path | None
     report: bool
     output: Path | None
-    given: tuple[str, ...]
+    fixed: tuple[str, ...]
+    steering: tuple[str, ...]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,7 +125,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         folder=Path(values["folder"]) if values["folder"] else None,
         report=values["report"] == "true",
         output=output,
-        given=tuple(given),
+        fixed=tuple(text for text in given if not text.startswith("hydra")),
+        steering=tuple(text for text in given if text.startswith("hydra")),
     )
 
 
@@ -139,6 +145,7 @@ def _count(key: str, text: str) -> int:
 
 def _promote(options: Options) -> int:
     from sched_rl.config.compose import ConfigSources
+    from sched_rl.config.load import load_command
     from sweeps.finalists import choose_finalists, fresh_seeds, retrainings
     from sweeps.retraining import run_missing
     from sweeps.study import find_study, sweep_info
@@ -150,28 +157,30 @@ def _promote(options: Options) -> int:
     planned = retrainings(finalists, fresh_seeds(study, options.seeds), folder)
     names = ", ".join(finalist.name for finalist in finalists)
     print(f"sweep {info.name}: {names}, {options.seeds} fresh trainings each, in {folder}")
-    exit_code = run_missing(planned, options.given, folder / f"{info.name}-promotion", ConfigSources())
-    outcome = _judge(planned, folder, info.name, options.seeds, "promote")
+    launch_folder = folder / f"{info.name}-promotion"
+    exit_code = run_missing(planned, options.fixed, options.steering, launch_folder, ConfigSources())
+    base = load_command("train", [*info.base_overrides, *options.fixed], ConfigSources()).config
+    outcome = _judge(planned, base, folder, info.name, options.seeds, "promote")
     _write_outcome(outcome, folder, options.output)
     if exit_code or outcome.missing:
         return exit_code or 1
     if options.report:
-        _report(outcome, planned, folder, options.seeds)
+        _report(outcome, planned, base, folder, options.seeds)
     return 0
 
 
-def _judge(planned: Sequence[Any], folder: Path, sweep: str, seeds: int, split: Any) -> Promotion:
+def _judge(
+    planned: Sequence[Retraining], base: Config, folder: Path, sweep: str, seeds: int, split: Split
+) -> Promotion:
     """The comparison on one split, of what has finished."""
     import torch
 
     from sweeps.promotion import promotion
-    from sweeps.retraining import judge_all, judge_fixed, retrained_config
+    from sweeps.retraining import judge_all, judge_fixed
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(base.threads)
     judged = judge_all(planned, split)
-    baselines: Mapping[str, Any] = {}
-    if judged:
-        baselines = judge_fixed(retrained_config(judged[0].retraining.folder), folder, split)
+    baselines = judge_fixed(base, folder, split) if judged else {}
     return promotion(judged, baselines, sweep=sweep, split=split, num_seeds=seeds, planned=len(planned))
 
 
@@ -193,14 +202,16 @@ def _write_outcome(outcome: Promotion, folder: Path, output: Path | None) -> Non
     print(f"\nwrote {folder}/promotion.json, .csv and .txt")
 
 
-def _report(outcome: Promotion, planned: Sequence[Any], folder: Path, seeds: int) -> None:
+def _report(
+    outcome: Promotion, planned: Sequence[Retraining], base: Config, folder: Path, seeds: int
+) -> None:
     """Read the report blocks for the winner and the default; their judgements are kept, so they are read once."""
     from sched_rl.evaluator import write_json
     from sweeps.promotion_views import promotion_json, render_report
 
     stand = {outcome.winner.finalist, *([outcome.default.finalist] if outcome.default else [])}
     chosen = [retraining for retraining in planned if retraining.finalist in stand]
-    figure = _judge(chosen, folder, outcome.sweep, seeds, "report")
+    figure = _judge(chosen, base, folder, outcome.sweep, seeds, "report")
     earlier = sorted(path.parents[1].name for path in folder.glob("trial_*/seed_*/judged_report.json"))
     others = sorted(set(earlier) - {finalist.folder_name for finalist in stand})
     print(f"\n{render_report(figure)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from sched_rl.tracking.record import json_ready
 
 if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
+    from sched_rl.config.load import Command
+    from sched_rl.trainer import TrainResult
     from sweeps.finalists import Retraining
 
 #: Keys of the evaluation JSON that a promotion keeps.
@@ -46,13 +50,18 @@ class Judged:
 
 
 def run_missing(
-    planned: Sequence[Retraining], given: Sequence[str], folder: Path, sources: ConfigSources
+    planned: Sequence[Retraining],
+    fixed: Sequence[str],
+    steering: Sequence[str],
+    folder: Path,
+    sources: ConfigSources,
 ) -> int:
     """Train what is not finished; a training that was cut short goes on from its checkpoint.
 
     Args:
         planned: all retrainings.
-        given: overrides for every one of them and for the launcher.
+        fixed: overrides for every one of them.
+        steering: the choice of a launcher and its settings.
         folder: for what the launcher writes; tracked runs are grouped by its name.
         sources: where the options are.
 
@@ -64,13 +73,12 @@ def run_missing(
         RunFolderError: a folder that holds something else.
     """
     from sched_rl.multirun import launch_jobs
-    from sched_rl.train import check_device, run_training
+    from sched_rl.train import check_device
 
-    fixed = [text for text in given if not text.startswith("hydra")]
     jobs = []
     for retraining in planned:
-        own = [*retraining.finalist.overrides, *fixed, "eval.final_report=false", f"seed={retraining.seed}"]
-        own.append(path_override("run.folder", retraining.folder))
+        own = [*retraining.finalist.overrides, *fixed, "eval.final_report=false", "baselines=[]"]
+        own += [f"seed={retraining.seed}", path_override("run.folder", retraining.folder)]
         config = load_command("train", own, sources).config
         check_device(config)
         _refuse_another(retraining.folder, config)
@@ -81,8 +89,28 @@ def run_missing(
     if not jobs:
         return 0
     print(f"{len(jobs)} of {len(planned)} trainings to do")
-    steering = [text for text in given if text.startswith("hydra")]
-    return launch_jobs(jobs, steering, folder, sources, run_training)
+    return launch_jobs(jobs, steering, folder, sources, retrain)
+
+
+def retrain(command: Command, folder: Path) -> TrainResult:
+    """One training, its output in its folder, a line about it on the screen; called by launchers, by name.
+
+    Args:
+        command: the checked configuration.
+        folder: of the job, where the configuration names none.
+    """
+    from sched_rl.train import run_training
+
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        result = run_training(command, folder)
+    write_text(result.folder / "output.txt", output.getvalue())
+    print(
+        f"  {result.folder.parent.name}/{result.folder.name}: best worst block {result.best_min_block_return:.4f} on "
+        f"val, {result.wall_s:.0f} s",
+        flush=True,
+    )
+    return result
 
 
 def _refuse_another(folder: Path, config: Config) -> None:
@@ -115,7 +143,7 @@ def judge_fixed(config: Config, folder: Path, split: Split) -> dict[str, dict[st
     """The baselines of a configuration on the judging blocks, by name; judged once.
 
     Args:
-        config: of any retraining: its baselines, env and eval.
+        config: the default's: its baselines, env and eval.
         folder: of the promotion; keeps the judgement.
         split: which blocks.
 
