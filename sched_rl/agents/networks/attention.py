@@ -56,23 +56,25 @@ class ProfileAttention(nn.Module):
 
     def _attend(self, rows: Tensor, levels: Tensor) -> Tensor:
         heads = self.num_heads
-        # One product with a block-diagonal matrix is faster than a small product a head, though it adds zeros.
+        # One product with a block-diagonal matrix is faster than a small product a head, though it adds zeros; and as
+        # query and output are linear too, each is multiplied with its matrix first: one product a row instead of two.
         keys = torch.block_diag(*self.key_weight.chunk(heads))  # (E, H (2 + P)), a block (d, 2 + P) a head
+        keys = keys / math.sqrt(len(keys) // heads)
         values = torch.block_diag(*self.value_weight.chunk(heads))
-        products = (self.query(rows) @ keys).unflatten(-1, (heads, -1))  # (..., H, 2 + P)
+        products = F.linear(rows, keys.t() @ self.query.weight, self.query.bias @ keys)
+        products = products.unflatten(-1, (heads, -1))  # (..., H, 2 + P)
         by_level, by_position = products.split((_LEVEL_FEATURES, products.shape[-1] - _LEVEL_FEATURES), -1)
         # Two multiply-adds a level: as matrix products of such small matrices they would take most of the time.
         first, second = levels.unsqueeze(-3).unbind(-1)  # p and p^2, (..., 1, P)
         scores = by_position + by_level[..., :1] * first + by_level[..., 1:] * second
-        weights = torch.softmax(scores / math.sqrt(len(keys) // heads), -1)  # (..., H, P)
+        weights = torch.softmax(scores, -1)  # (..., H, P)
         seen_levels = [(weights * level).sum(-1, keepdim=True) for level in (first, second)]
         seen = torch.cat((*seen_levels, weights), -1)
-        attended: Tensor = seen.flatten(-2) @ values.t()
-        return attended
+        return F.linear(seen.flatten(-2), self.output.weight @ values, self.output.bias)
 
     def forward(self, rows: Tensor, levels: Tensor) -> Tensor:
         """Rows (..., E) and levels (..., P, 2), broadcast against each other, to rows (..., E)."""
-        attended: Tensor = rows + self.output(self._attend(self.attention_norm(rows), levels))
+        attended = rows + self._attend(self.attention_norm(rows), levels)
         widened = torch.relu(self.widen(self.forward_norm(attended)))
         result: Tensor = attended + self.narrow(widened)
         return result
