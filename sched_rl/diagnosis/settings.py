@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,16 @@ class Settings:
             new: float | int = float(f"{value * factor:.3g}")
             if isinstance(value, int):
                 new = max(1, round(value * factor))
-            if new != value and new in BOUNDS[key]:
+            if new != value and new in BOUNDS[key] and self._leaves_an_update(key, factor):
                 texts.append(f"{key}={show(new)}")
         return list(dict.fromkeys(texts))
+
+    def _leaves_an_update(self, key: str, factor: float) -> bool:
+        """Whether a larger batch still fits into the run."""
+        if key not in ("agent.num_envs", "agent.rollout_steps"):
+            return True
+        batch = self.number("agent.num_envs", 1) * self.number("agent.rollout_steps", 1)
+        return factor * batch <= self.number("agent.total_steps", math.inf)
 
     def changed(self, key: str, value: Any) -> list[str]:
         """`key=value`, unless that is what the run had or a key that its agent does not have."""

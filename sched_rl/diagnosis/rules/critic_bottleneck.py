@@ -18,8 +18,6 @@ def _detect(signals: Signals) -> Signature | None:
         return None
     v_loss, pg_loss = signals.late("v_loss"), signals.median(abs(signals.finite("pg_loss")))
     ratio = v_loss / pg_loss if pg_loss > 0 else math.inf
-    settles = signals.trend("v_loss")
-    has_settled = settles is not None and settles.tau < 0 and settles.p < signals.limits.significance
     if signals.curves.has("explained_variance"):
         explained, low = signals.late("explained_variance"), signals.limits.explained_variance_low
         known = signals.finite("explained_variance")
@@ -30,7 +28,8 @@ def _detect(signals: Signals) -> Signature | None:
             return None
         what = f"explained variance stays at {explained:.2g}"
     else:
-        explained = math.nan
+        explained, settles = math.nan, signals.trend("v_loss")
+        has_settled = settles is not None and settles.tau < 0 and settles.p < signals.limits.significance
         if ratio < _DOMINATES or has_settled or not signals.eval_suffers:
             return None
         what = f"v_loss is {ratio:.2g} times |pg_loss| and does not settle"
@@ -44,7 +43,6 @@ def _detect(signals: Signals) -> Signature | None:
             "v_loss, first": float(signals.finite("v_loss")[0]),
             "v_loss, last half": v_loss,
             "v_loss over |pg_loss|": ratio,
-            "v_loss, tau of its trend": settles.tau if settles else math.nan,
             "eval jitter": signals.jitter,
         },
     )

@@ -42,14 +42,17 @@ def _always_waits(signals: Signals) -> Signature | None:
 def _rises(signals: Signals) -> Signature | None:
     """No-ops up, entropy down, eval down or flat. Waiting with nothing feasible is legitimate and left out if known."""
     name = signals.first_of("noop_feasible_frac", "noop_frac")
-    trend, entropy = signals.trend(name), signals.trend(signals.entropy_name)
     values = signals.mean_since(name)
     known = [e for e in range(signals.num_evals) if math.isfinite(values[e])]
-    if trend is None or entropy is None or len(known) < 2:
+    if len(known) < 2:
         return None
     early, late = values[known[0]], float(min(values[known[-2:]]))
-    is_rising = trend.tau > 0 and late - early >= signals.limits.noop_rise
-    if not is_rising or entropy.tau >= 0 or not (signals.is_flat or signals.drop is not None):
+    if late - early < signals.limits.noop_rise:
+        return None
+    trend, entropy = signals.trend(name), signals.trend(signals.entropy_name)
+    if trend is None or entropy is None:
+        return None
+    if trend.tau <= 0 or entropy.tau >= 0 or not (signals.is_flat or signals.drop is not None):
         return None
     level = early + signals.limits.noop_rise / 2
     first = next(e for e in known if values[e] >= level)
