@@ -261,10 +261,7 @@ class EvaluationSignals(ColumnSignals):
             self.mean, [10, 90]
         )  # one evaluation far off must not hide the other swings
         usual = float(high - low) if self.curves.evaluations is not None else float(np.ptp(self.mean))
-        size = max(
-            self.limits.material_frac * usual,
-            self.limits.material_frac * self.episode_spread,
-        )
+        size = self.limits.material_frac * max(usual, self.gain, self.episode_spread)
         return [
             (a, b)
             for a, b in zigzag(self.mean, size)

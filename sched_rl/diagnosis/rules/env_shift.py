@@ -5,7 +5,7 @@ from __future__ import annotations
 from sched_rl.diagnosis.findings import Check
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
-from sched_rl.diagnosis.shifts import find_shift, policy_is_still
+from sched_rl.diagnosis.shifts import Shift, find_shift, policy_is_still
 from sched_rl.diagnosis.signals import Signals
 
 #: What the environment decides, given the policy: each may jump when the workload, the cluster or the reward does.
@@ -19,6 +19,8 @@ _WATCHED = (
 )
 #: Two columns that jump at one place need not each be as clear as one alone.
 _TOGETHER = 2 / 3
+#: Smallest relative jump that a person sees on the plot.
+_VISIBLE = 0.05
 #: Updates that two jumps of one cause may lie apart.
 _SAME_PLACE = 2
 
@@ -28,7 +30,7 @@ def _detect(signals: Signals) -> Signature | None:
     found = [
         shift for name in _WATCHED if (shift := find_shift(signals, name, _TOGETHER * sigmas)) is not None
     ]
-    found = [shift for shift in found if policy_is_still(signals, shift.row)]
+    found = [shift for shift in found if _is_material(signals, shift) and policy_is_still(signals, shift.row)]
     if not found:
         return None
     clearest = max(found, key=lambda shift: abs(shift.z))
@@ -61,6 +63,14 @@ def _detect(signals: Signals) -> Signature | None:
             ),
         },
     )
+
+
+def _is_material(signals: Signals, shift: Shift) -> bool:
+    """Whether a person would see the jump: a share of steps by its own measure, other columns by a twentieth."""
+    size = abs(shift.after - shift.before)
+    if shift.name == "noop_frac":
+        return size >= signals.limits.noop_rise
+    return size >= _VISIBLE * max(abs(shift.before), abs(shift.after))
 
 
 def _knobs(settings: Settings) -> list[str]:
