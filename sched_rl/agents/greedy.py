@@ -156,7 +156,7 @@ def kl_between(
     observation: NDArray[np.float32],
     mask: NDArray[np.bool_] | None,
 ) -> float:
-    """Mean KL(reference, other) in nats over states, for two parameter sets of the network's policy path.
+    """Mean KL(reference, other) in nats over states, for two parameter sets of the network's policy path; nan without.
 
     Args:
         network: gives the shape of the policy; its own parameters are not used.
@@ -175,7 +175,7 @@ def kl_between(
             for parameters in (reference, other)
         )
         total += float(kl_divergence(first, second).sum())
-    return total / len(observation)
+    return total / len(observation) if len(observation) else float("nan")
 
 
 def _doubled(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

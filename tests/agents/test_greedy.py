@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,3 +45,10 @@ def test_a_state_that_cannot_be_scored_is_named_by_its_own_number(make_config, r
         ppo.network.policy.head.bias.fill_(float("nan"))
     with pytest.raises(SimulationError, match=r"environment 5 are not finite: policy\.head\.bias"):
         ppo.greedy_actions(observation, mask)
+
+
+def test_the_drift_over_no_states_is_unknown(make_config, rich_layout):
+    """A tiny environment may never offer a choice to compare policies on."""
+    ppo = build_ppo(make_config(), rich_layout, 0)
+    nothing = np.empty((0, rich_layout.size), np.float32), np.empty((0, rich_layout.num_actions), np.bool_)
+    assert math.isnan(ppo.kl_from(ppo.policy_parameters(), *nothing))
