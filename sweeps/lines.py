@@ -8,12 +8,11 @@ import time
 from datetime import datetime, timedelta
 
 from optuna import Study
-from rich.console import Console
 
 from sched_rl.tracking.redaction import redact
 from sweeps.plan import SweepPlan
 from sweeps.study import TrialInfo, best_trials, sweep_info, trial_infos
-from sweeps.summary import resume_command, summary_of
+from sweeps.summary import print_summary, resume_command
 
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -63,8 +62,7 @@ class SweepLines:
     def summary(self) -> None:
         """The table at the end, the best setting as a command."""
         self.finished()
-        console = Console(file=self._out, highlight=False, soft_wrap=True)
-        console.print(summary_of(self._study))
+        print_summary(self._study, self._out)
 
     def say(self, text: str) -> None:
         """A line, at once."""

@@ -26,13 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         reference = arguments[0].removeprefix("sweep=") if arguments else None
         import optuna
-        from rich.console import Console
 
         from sweeps.study import find_study
-        from sweeps.summary import summary_of
+        from sweeps.summary import print_summary
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(summary_of(find_study(reference)))
+        print_summary(find_study(reference), sys.stdout)
     except SchedRLError as error:
         report(error)
         return error.exit_code

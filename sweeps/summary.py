@@ -7,11 +7,11 @@ import warnings
 from collections import Counter
 from datetime import datetime
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MIN_FOR_IMPORTANCE = 10
 
 _SHOWN = 8
+_WIDTH_IN_FILES = 200
 _STATES = {
     "COMPLETE": "complete",
     "PRUNED": "pruned",
@@ -50,6 +51,16 @@ def summary_of(study: Study) -> RenderableType:
     parts += [Text(""), _last_table(info, trials)]
     parts.append(Text("\n" + "\n".join(_commands(info, best, trials))))
     return Group(*parts)
+
+
+def print_summary(study: Study, out: TextIO) -> None:
+    """Print the screen; where no terminal says how wide it is, lines are not folded at 80.
+
+    Raises:
+        SweepError: when the study is not a sweep of ours.
+    """
+    width = None if out.isatty() else _WIDTH_IN_FILES
+    Console(file=out, highlight=False, soft_wrap=True, width=width).print(summary_of(study))
 
 
 def importances(study: Study) -> dict[str, float]:
@@ -94,7 +105,18 @@ def _head(info: SweepInfo, trials: list[TrialInfo]) -> Text:
         bounds = ", ".join(f"{name} <= {bound:g}" for name, bound in info.constraints.items())
         infeasible = sum(trial.state == "COMPLETE" and not trial.is_feasible for trial in trials)
         lines.append(f"constraints {bounds}: {infeasible} complete trials break them")
+    failed = [trial for trial in trials if trial.state == "FAIL" and _is_failure(trial)]
+    if failed:
+        lines.append(f"last failure: trial {failed[-1].number}, {_reason(failed[-1])}")
     return Text("\n".join(lines))
+
+
+def _is_failure(trial: TrialInfo) -> bool:
+    return not (trial.attrs.get("surplus") or trial.attrs.get("interrupted"))
+
+
+def _reason(trial: TrialInfo) -> str:
+    return str(trial.attrs.get("error", "its process died"))
 
 
 def _eta(info: SweepInfo, trials: list[TrialInfo], finished: int) -> str:
@@ -170,7 +192,7 @@ def _state(trial: TrialInfo) -> str:
     if trial.state == "PRUNED":
         words += f" at {attrs.get('pruned_at', 0.0):.0%}"
     if trial.state == "FAIL":
-        words += f": {attrs.get('error', 'its process died')}"
+        words += f": {_reason(trial)}"
     if not trial.is_feasible:
         words += ", infeasible"
     return words + (f" (again {attrs['retry_of']})" if "retry_of" in attrs else "")

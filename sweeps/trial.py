@@ -23,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
+from sched_rl.checkpoint import CheckpointStore
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import Command, load_command
 from sched_rl.config.overrides import parse_overrides
@@ -157,7 +158,7 @@ def _interrupt(trial: Trial) -> None:
 def _continue_earlier(trial: Trial, config: Config, folder: Path) -> bool:
     """Whether the folder now holds a run to resume: a copy of what the earlier attempt left."""
     earlier = trial.user_attrs.get("resume_folder")
-    if earlier is None or not any(Path(earlier).glob("checkpoints/*")):
+    if earlier is None or CheckpointStore(Path(earlier) / "checkpoints").latest_path() is None:
         return False
     shutil.copytree(earlier, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.lock", OUTPUT_FILE))
     (folder / "config.yaml").write_text(config_to_yaml(config), encoding="utf-8")

@@ -1,21 +1,10 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
 from sched_rl.config.compose import ConfigSources
 from sched_rl.multirun import run_multirun
-
-_SPEC = importlib.util.spec_from_file_location("sweep_fakes", Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(_SPEC)
-sys.modules["sweep_fakes"] = fakes  # as in a worker: a task is sent by the name of its module
-_SPEC.loader.exec_module(fakes)
-
-LR = "agent.lr=tag(log,interval(1e-4,1e-2))"
-CLIP = "agent.clip_coef=interval(0.05,0.4)"
+from tests.sweeps.fakes import Training
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +19,7 @@ def sources():
 
 @pytest.fixture
 def training():
-    return fakes.Training
+    return Training
 
 
 @pytest.fixture
@@ -39,7 +28,7 @@ def sweep(sources):
 
     def run(*overrides, run=None, name="s"):
         typed = ["sweep=custom", f"sweep.name={name}", "tracking=none", *overrides]
-        return run_multirun(typed, sources, run or fakes.Training(), lambda config: None)
+        return run_multirun(typed, sources, run or Training(), lambda config: None)
 
     return run
 

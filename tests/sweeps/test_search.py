@@ -97,7 +97,14 @@ def test_several_objectives_give_a_front(sweep, trials, training):
 def test_an_infeasible_trial_is_never_the_best(sweep, trials, training):
     """The best score takes 10 s, and 8 are allowed."""
     run = training(lambda command, folder: {"wall_s": -command.config.agent.weights[0]})
-    sweep(*WEIGHT, "sweep.constraints.wall_s=8", "sweep.n_trials=8", "sweep.sampler=qmc", "sweep.pruner=none", run=run)
+    sweep(
+        *WEIGHT,
+        "sweep.constraints.wall_s=8",
+        "sweep.n_trials=8",
+        "sweep.sampler=qmc",
+        "sweep.pruner=none",
+        run=run,
+    )
     assert [trial.is_feasible for trial in trials()] == [trial.attrs["wall_s"] <= 8 for trial in trials()]
     feasible = {trial.number: trial.values[0] for trial in trials() if trial.is_feasible}
     assert 0 < len(feasible) < 8
@@ -166,5 +173,7 @@ def test_what_cannot_be_searched_is_refused_before_the_first_trial(
 def test_keys_of_a_sweep_need_one(sources):
     from sched_rl.config.load import load_command
 
-    with pytest.raises(ConfigError, match="sweep.n_trials=3: belongs to a sweep; choose one with sweep=NAME"):
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.n_trials=3: belongs to a sweep; choose one with sweep=NAME"
+    ):
         load_command("train", ["sweep.n_trials=3"], sources)
