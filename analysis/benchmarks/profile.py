@@ -11,11 +11,12 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
-from analysis.benchmarks.profile_flops import Product, RowCounts, count_rows, flops, mean_rows, products
-from analysis.benchmarks.profile_gemm import gemm_rate
+from analysis.benchmarks.arguments import count, names_among, read_arguments
+from analysis.benchmarks.profile_bounds import Arithmetic, acting, learning, valuing
+from analysis.benchmarks.profile_flops import RowCounts, count_rows, mean_rows, products
 from analysis.benchmarks.profile_phases import (
     ACT,
     LEARNING,
@@ -25,7 +26,6 @@ from analysis.benchmarks.profile_phases import (
     PhaseClock,
     measured,
 )
-from analysis.benchmarks.scaling import names_of
 from sched_rl.config.load import load_config
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import ConfigError, SchedRLError
@@ -37,8 +37,6 @@ NETWORKS = ("scorer", "mlp", "attention")
 KERNELS: tuple[str, ...] = get_args(get_type_hints(PpoConfig)["kernel"])
 #: The whole of a minibatch's forward and backward pass.
 LEARN = "learn"
-#: Rows that a gradient's product adds up at once, at most.
-LONGEST_INNER = 2048
 #: Steps of an episode for each of its jobs.
 _STEPS_PER_JOB = 2
 
@@ -103,22 +101,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
     Raises:
         ConfigError: one line on the first thing that is wrong; overrides are judged by the configuration itself.
     """
-    options = Options()
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"{argument}: must be key=value; --help lists the keys")
-        if key == "networks":
-            options = replace(options, networks=names_of(key, value, NETWORKS))
-        elif key == "kernels":
-            options = replace(options, kernels=names_of(key, value, KERNELS))
-        elif key == "rounds":
-            if not value.isdecimal() or int(value) < 1:
-                raise ConfigError(f"rounds={value}: must be a whole number, at least 1")
-            options = replace(options, rounds=int(value))
-        else:
-            options = replace(options, overrides=(*options.overrides, argument))
-    return options
+    readers = {"networks": names_among(NETWORKS), "kernels": names_among(KERNELS), "rounds": count}
+    own, overrides = read_arguments(arguments, readers)
+    return Options(**own, overrides=overrides)
 
 
 def profile(network: str, kernel: str, options: Options) -> Profile:
@@ -156,55 +141,25 @@ def profile(network: str, kernel: str, options: Options) -> Profile:
     counts, samples = mean_rows(rows), agent.num_envs * agent.rollout_steps
     spent = {name: statistics.median(clock.seconds[name] for clock in clocks) for name in PHASES}
     spent_us = {name: 1e6 * seconds / samples for name, seconds in spent.items()}
-    bounds = _bounds(products(agent.network, env.layout), counts, agent, statistics.fmean(passes))
+    parts, work = products(agent.network, env.layout), {}
+    work[ACT], work[VALUE] = acting(parts, counts, agent), valuing(parts, counts)
+    work[LEARN] = learning(parts, counts, agent, statistics.fmean(passes))
     evaluation = Line("evaluation", _evaluation_us(config, agent, ppo, samples))
     served_by = next(type(part).__name__ for part in vars(ppo).values() if hasattr(part, "differentiate"))
-    return Profile(network, kernel, served_by, counts, (*_lines(spent_us, bounds, samples), evaluation))
+    return Profile(network, kernel, served_by, counts, (*_lines(spent_us, work, samples), evaluation))
 
 
-def _bounds(
-    parts: Sequence[Product], counts: RowCounts, agent: PpoConfig, passes: float
-) -> dict[str, tuple[float, float]]:
-    """Floating-point operations and least seconds of a rollout and update, by phase."""
-    totals = {ACT: [0.0, 0.0], VALUE: [0.0, 0.0], LEARN: [0.0, 0.0]}
-    for part in parts:
-        rows = counts.of(part.rows)
-        without = (VALUE, rows) if part.path == "value" else (ACT, rows // agent.rollout_steps)
-        amount = flops(part, rows, learning=False)
-        _add(totals[without[0]], amount, amount / gemm_rate(max(1, without[1]), part.inputs, part.outputs))
-        batch = max(1, rows // agent.num_minibatches)
-        least_s = passes * agent.num_minibatches * learning_seconds(part, batch)
-        _add(totals[LEARN], passes * flops(part, rows, learning=True), least_s)
-    return {name: (amount, least_s) for name, (amount, least_s) in totals.items()}
+def _lines(spent_us: dict[str, float], work: dict[str, Arithmetic], samples: int) -> list[Line]:
+    def line(name: str, us: float) -> Line:
+        own = work.get(name, Arithmetic())
+        return Line(name, us, own.flops / samples / 1e3, 1e6 * own.least_s / samples)
 
-
-def learning_seconds(part: Product, batch: int) -> float:
-    """Least seconds of a product and its gradients on the rows of a minibatch, each at the rate of its own shape."""
-    once, inner = 2.0 * batch * part.inputs * part.outputs, min(batch, LONGEST_INNER)
-    seconds = once / gemm_rate(batch, part.inputs, part.outputs)
-    seconds += once / gemm_rate(part.inputs, inner, part.outputs)  # of the weight
-    if part.learns_before:
-        seconds += once / gemm_rate(batch, part.outputs, part.inputs)
-    return seconds
-
-
-def _add(totals: list[float], amount: float, least_s: float) -> None:
-    totals[0] += amount
-    totals[1] += least_s
-
-
-def _lines(spent_us: dict[str, float], bounds: dict[str, tuple[float, float]], samples: int) -> list[Line]:
-    lines, learning_us = [], sum(spent_us[name] for name in LEARNING)
+    lines = []
     for name in PHASES:
         if name == LEARNING[0]:
-            lines.append(_bounded(LEARN, learning_us, bounds, samples))
-        lines.append(_bounded(name, spent_us[name], bounds, samples))
+            lines.append(line(LEARN, sum(spent_us[each] for each in LEARNING)))
+        lines.append(line(name, spent_us[name]))
     return lines
-
-
-def _bounded(name: str, us: float, bounds: dict[str, tuple[float, float]], samples: int) -> Line:
-    amount, least_s = bounds.get(name, (0.0, 0.0))
-    return Line(name, us, amount / samples / 1e3, 1e6 * least_s / samples)
 
 
 def _evaluation_us(config: Config, agent: PpoConfig, ppo: PPO, samples: int) -> float:

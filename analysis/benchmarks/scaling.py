@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from analysis.benchmarks.arguments import count, flag, names_among, read_arguments
 from analysis.benchmarks.scaling_axes import AXES, Axis
 from analysis.benchmarks.scaling_subjects import (
     SimulatorSubject,
@@ -85,43 +86,21 @@ def parse_options(arguments: Sequence[str]) -> Options:
     Raises:
         ConfigError: one line on the first thing that is wrong; overrides are judged by the configuration itself.
     """
-    options = Options()
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"{argument}: must be key=value; --help lists the keys")
-        if key == "axes":
-            options = replace(options, axes=names_of(key, value, _KEYS))
-        elif key == "subjects":
-            options = replace(options, subjects=names_of(key, value, SUBJECTS))
-        elif key == "rounds":
-            if not value.isdecimal() or int(value) < 1:
-                raise ConfigError(f"rounds={value}: must be a whole number, at least 1")
-            options = replace(options, rounds=int(value))
-        elif key == "small":
-            if value not in ("true", "false"):
-                raise ConfigError(f"small={value}: must be true or false")
-            options = replace(options, small=value == "true")
-        elif key == "output":
-            if not Path(value).name:
-                raise ConfigError(f"output={value}: must be a path, to which .csv and .png are added")
-            options = replace(options, output=Path(value))
-        else:
-            options = replace(options, overrides=(*options.overrides, argument))
-    return options
+    readers = {
+        "axes": names_among(_KEYS),
+        "subjects": names_among(SUBJECTS),
+        "rounds": count,
+        "small": flag,
+        "output": _stem,
+    }
+    own, overrides = read_arguments(arguments, readers)
+    return Options(**own, overrides=overrides)
 
 
-def names_of(key: str, value: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    """Names separated by commas.
-
-    Raises:
-        ConfigError: when one is not allowed.
-    """
-    names = tuple(value.strip("[]").split(","))
-    for name in names:
-        if name not in allowed:
-            raise ConfigError(f"{key}={value}: {name!r} must be one of {', '.join(allowed)}")
-    return names
+def _stem(key: str, text: str) -> Path:
+    if not Path(text).name:
+        raise ConfigError(f"{key}={text}: must be a path, to which .csv and .png are added")
+    return Path(text)
 
 
 def subjects_of(axis: Axis, value: int, options: Options) -> Iterator[Subject]:
