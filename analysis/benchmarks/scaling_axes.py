@@ -97,7 +97,7 @@ AXES = (
     Axis(
         "jobs",
         "jobs per episode, arriving as densely",
-        "64 clusters, K = 50, 8 GPUs, jobs that run and wait",
+        "64 clusters, K = 50, 8 GPUs, as many jobs run and wait",
         (100, 300, 1000, 3000, 10_000),
         (25, 50),
         _longer_episodes,
@@ -105,7 +105,7 @@ AXES = (
     Axis(
         "gpus",
         "GPUs, jobs as wide as the cluster",
-        "64 clusters, K = 50, 400 jobs, jobs that run and wait",
+        "64 clusters, K = 50, 400 jobs, as many run and wait",
         _GPUS,
         (8, 32),
         _wider_jobs,

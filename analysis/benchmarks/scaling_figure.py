@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Panels, each with the axes that it shows; the second one of a panel is drawn dashed.
 _PANELS = (("window",), ("clusters",), ("jobs",), ("gpus", "gpus_more_running"))
+_MORE_RUNNING = "jobs of at most 8 GPUs, ever more run"
 _TITLES = ("A larger window", "More clusters", "Longer episodes", "More GPUs")
 #: Colour and marker: told apart without colour too.
 _LOOKS = (
@@ -66,12 +67,10 @@ def _draw_axis(
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda us, _: f"{us:g}"))
-    if dashes == "-":
-        axes.xaxis.set_major_locator(FixedLocator(sorted({point.value for point in points})))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel(f"{axis.label}\n(held: {axis.held})")
-    else:
-        axes.set_xlabel(
-            f"GPUs; solid: jobs as wide as the cluster, as many run;\n{dashes} {axis.label[6:]}, more run"
-        )
+    axes.xaxis.set_major_locator(FixedLocator(sorted({point.value for point in points})))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    label = f"{axis.label}\n(held: {axis.held})"
+    if dashes == "--":
+        label = f"GPUs; solid: jobs as wide as the cluster, as many run;\ndashed: {_MORE_RUNNING}"
+    axes.set_xlabel(label)
