@@ -13,9 +13,10 @@ from sched_rl.errors import ConfigError, RunFolderError, SchedRLError
 if TYPE_CHECKING:
     from optuna import Study
 
-#: Trials that say something about a parameter's part.
+#: Complete trials below which a picture would say nothing; importances need more.
 _FEWEST_TRIALS = 4
 _SIZE_INCHES = (9.0, 5.0)
+_SLICE_INCHES = 2.2
 
 
 def draw_plots(study: Study, folder: Path) -> list[Path]:
@@ -49,7 +50,7 @@ def draw_plots(study: Study, folder: Path) -> list[Path]:
         options["target"] = lambda trial: trial.values[0]
     draw: dict[str, Callable[..., Any]] = {
         "history": drawing.plot_optimization_history,
-        "importance": drawing.plot_param_importances,
+        "importance": _plot_importances,
         "slice": drawing.plot_slice,
         "parallel_coordinate": drawing.plot_parallel_coordinate,
     }
@@ -96,13 +97,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _plot_importances(study: Study, target_name: str, target: object = None) -> None:
+    """The shares that `sweeps.status` prints."""
+    from matplotlib import pyplot
+
+    from sched_rl.reporting.style import BLUE
+    from sweeps.summary import importances
+
+    shares = importances(study)
+    if not shares:
+        raise ValueError("too few complete trials")
+    _, axes = pyplot.subplots()
+    bars = axes.barh(list(shares), list(shares.values()), color=BLUE)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=3)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"share of the differences in {target_name} between complete trials")
+
+
 def _save(pyplot: Any, path: Path) -> Path:
     """Save the figure that is open, wide enough for many parameters."""
     figure = pyplot.gcf()
-    columns = sum(axes.get_visible() for axes in figure.axes)
-    figure.set_size_inches(
-        max(_SIZE_INCHES[0], 2.2 * columns) if path.stem == "slice" else _SIZE_INCHES[0], _SIZE_INCHES[1]
-    )
+    width, height = _SIZE_INCHES
+    if path.stem == "slice":
+        width = max(width, _SLICE_INCHES * len(figure.axes))
+        for axes in figure.axes:
+            axes.xaxis.label.set_size("small")
+            axes.tick_params(axis="x", labelsize="small")
+    figure.set_size_inches(width, height)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160, bbox_inches="tight")

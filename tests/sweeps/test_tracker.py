@@ -55,9 +55,7 @@ def test_trials_hang_below_a_parent_that_follows_the_best(tmp_path, store):
     assert parent.data.metrics["best.min_block_return"] == 0.8
     assert parent.data.params["agent.lr"] == "0.4"
     shown = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "plots")}
-    assert shown == {
-        f"plots/{name}.png" for name in ("history", "importance", "slice", "parallel_coordinate")
-    }
+    assert shown == {f"plots/{name}.png" for name in ("history", "slice", "parallel_coordinate")}
 
 
 def test_a_resumed_sweep_goes_on_with_its_parent_and_new_best(tmp_path, store):
@@ -117,3 +115,11 @@ def test_too_few_trials_draw_nothing_and_equal_ones_do_no_harm(tmp_path):
     assert draw_plots(make_sweep(tmp_path / "few", {0.1: 0.5}), tmp_path / "plots") == []
     level = make_sweep(tmp_path / "level", dict.fromkeys((0.1, 0.2, 0.3, 0.4, 0.5), 0.5))
     assert (tmp_path / "plots" / "history.png") in draw_plots(level, tmp_path / "plots")
+
+
+def test_importances_are_those_that_status_prints(tmp_path):
+    from sweeps.summary import importances
+
+    study = make_sweep(tmp_path / "many", {step / 20: (step - 7) ** 2 / 100 for step in range(12)})
+    assert list(importances(study)) == ["agent.lr"]
+    assert (tmp_path / "plots" / "importance.png") in draw_plots(study, tmp_path / "plots")
