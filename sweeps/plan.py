@@ -120,8 +120,7 @@ def make_plan(arguments: Sequence[str], job: SweepJob) -> SweepPlan:
     check_pruner(sweep)
     _check_corners(fixed, space, sources, job)
     name = _name(sweep, recipe, config, searched)
-    folder = (SWEEPS / name if config.run.folder is None else Path(config.run.folder)).absolute()
-    folder = _folder(typed, folder)
+    folder = _folder(typed, SWEEPS / name)
     return SweepPlan(
         name=name,
         recipe=recipe,
@@ -204,7 +203,7 @@ def _name(sweep: SweepConfig, recipe: str, config: Config, searched: Mapping[str
 
 def _folder(typed: Sequence[Override], default: Path) -> Path:
     named = [each.value() for each in typed if each.key_or_group == "run.folder"]
-    folder = default if not named or named[-1] is None else Path(str(named[-1])).absolute()
+    folder = (default if not named or named[-1] is None else Path(str(named[-1]))).absolute()
     if folder.is_file():
         raise SweepError(f"{folder}: is a file; the sweep needs a folder")
     return folder

@@ -7,6 +7,7 @@ database, so of a worker that was given up and its successor exactly one is hear
 from __future__ import annotations
 
 import os
+import socket
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -64,8 +65,7 @@ def open_storage(address: str) -> RDBStorage:
 @lru_cache(maxsize=8)
 def _open_with_heartbeat(address: str, heartbeat_s: int, max_retries: int) -> RDBStorage:
     def callback(study: Study, trial: FrozenTrial) -> None:
-        if trial.user_attrs.get("retries", 0) < max_retries:
-            enqueue_again(study, trial, retries=trial.user_attrs.get("retries", 0) + 1)
+        _try_again(study, trial, max_retries)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -151,10 +151,18 @@ def enqueue_again(study: Study, trial: FrozenTrial, *, retries: int) -> None:
     )
 
 
+def claim(study: Study, number: int) -> None:
+    """Say which process answers for a trial: the sweep that asked for it, then the job that trains it."""
+    note(study, number, {"pid": os.getpid(), "process": _process_space()})
+
+
 def fail_dead_trials(address: str, name: str, heartbeat_s: int, max_retries: int) -> None:
-    """End trials whose heartbeat stopped and queue them again, at most `max_retries` times each."""
+    """End trials whose process or heartbeat stopped, and queue them again, at most `max_retries` times each."""
     storage = _open_with_heartbeat(address, heartbeat_s, max_retries)
     study = optuna.load_study(storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler())
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_gone(trial) and finish(study, trial.number, TrialState.FAIL):
+            _try_again(study, trial, max_retries)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
@@ -171,6 +179,35 @@ def network_filesystem(path: Path) -> str | None:
     holding = [point for point in kinds if real == point or real.startswith(point.rstrip("/") + "/")]
     kind = kinds[max(holding, key=len)] if holding else ""
     return kind if kind in _NETWORK_FILESYSTEMS else None
+
+
+def _try_again(study: Study, trial: FrozenTrial, max_retries: int) -> None:
+    retries = trial.user_attrs.get("retries", 0)
+    if retries < max_retries:
+        enqueue_again(study, trial, retries=retries + 1)
+
+
+def _is_gone(trial: FrozenTrial) -> bool:
+    """Whether the process that answers for a trial ran here and runs no more; elsewhere only the heartbeat tells."""
+    pid = trial.user_attrs.get("pid")
+    if pid is None or trial.user_attrs.get("process") != _process_space():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _process_space() -> dict[str, str]:
+    """Where a process number means the same process: this host, and on it this container."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return {"host": socket.gethostname(), "pid_space": space}
 
 
 def _open(address: str, **heartbeat: Any) -> RDBStorage:

@@ -21,14 +21,15 @@ User attributes of the study, written once when the sweep begins (`run_tags` by 
 | `started_at` | ISO 8601, UTC |
 | `run_tags` | tags for the tracked run of every trial; absent: none |
 
-User attributes of a trial; those from `seed` to `pruned_at` are one attribute, `outcome`, a mapping (writing each
-by itself takes longer than a short trial), and `TrialInfo.attrs` has them beside the others:
+User attributes of a trial. Those from `seed` to `pruned_at` are one attribute, `outcome`, a mapping, since writing
+each by itself takes longer than a short trial; `host` is in `process`. `TrialInfo.attrs` has them beside the others:
 
 | attribute | what |
 | --- | --- |
 | `overrides` | what the sampler chose, as typed, a list such as `["agent.lr=0.001"]` |
-| `folder`, `pid` | the run folder (absolute) and the process that trains in it |
-| `seed`, `host` | training seed; host that trained |
+| `folder` | the run folder (absolute), once the job has begun |
+| `pid`, `host` | process that answers for the trial: of the sweep until the job begins, then of the job |
+| `seed` | training seed |
 | `block_scores` | block name to mean return at the best evaluation |
 | `min_block_return`, `mean_return` | of the best evaluation: the objective, and its mean over blocks |
 | `last_min_block_return`, `last_mean_return` | of the last evaluation |
@@ -269,7 +270,11 @@ def trial_info(trial: FrozenTrial) -> TrialInfo:
         values=tuple(trial.values or ()),
         is_feasible=all(value <= 0 for value in constraints.values()),
         params=dict(trial.params),
-        attrs={**trial.user_attrs, **trial.user_attrs.get("outcome", {})},
+        attrs={
+            **trial.user_attrs,
+            **trial.user_attrs.get("process", {}),
+            **trial.user_attrs.get("outcome", {}),
+        },
         began=trial.datetime_start,
         ended=trial.datetime_complete,
     )

@@ -21,6 +21,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState
 
+from sched_rl.errors import SchedRLError
 from sched_rl.interrupts import EXIT_CODES
 from sched_rl.sweep_job import SweepEnd, SweepJob
 from sweeps.identity import begin_or_resume
@@ -30,7 +31,7 @@ from sweeps.plan import SweepPlan, make_plan
 from sweeps.pruners import make_pruner
 from sweeps.samplers import make_sampler
 from sweeps.space import Dimension
-from sweeps.storage import beat, enqueue_again, fail, fail_dead_trials, finish, note
+from sweeps.storage import beat, claim, enqueue_again, fail, fail_dead_trials, finish, note
 from sweeps.study import SweepError
 from sweeps.tracker import SweepTracker
 
@@ -91,6 +92,9 @@ class _Sweep:
             self.lines.interrupted()
             self.tracker.end("KILLED")
             return SweepEnd(int(interrupted.code or 0))
+        except SchedRLError:
+            self.tracker.end("FAILED")
+            raise
         self.tracker.end("FINISHED")
         self.lines.summary()
         return SweepEnd(0)
@@ -127,6 +131,7 @@ class _Sweep:
         trial = self.study.ask()
         try:
             beat(self.study, trial.number)
+            claim(self.study, trial.number)
             if self._is_surplus(trial.number):
                 note(self.study, trial.number, {"surplus": True})
                 finish(self.study, trial.number, TrialState.FAIL)
@@ -146,21 +151,34 @@ class _Sweep:
 
     def _launch(self, batch: Sequence[_Asked]) -> None:
         jobs = [[*self.plan.fixed, *asked.overrides, *self._reference(asked.number)] for asked in batch]
-        reason = "its job ended without a word"
         try:
             with self._alive(batch):
-                self.launcher.launch(jobs, initial_job_idx=batch[0].number)
+                results = self.launcher.launch(jobs, initial_job_idx=batch[0].number)
         except SystemExit:
+            self._give_back(self._not_begun(batch))
             raise
         except Exception as error:
             # Engines have errors of their own: a killed worker, a lost batch job. The others' results are stored.
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            self.lines.say(f"the launcher gave up a batch ({reason})")
-            self.lines.finished()
+            self._lost(batch, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
             return
-        for asked in batch:
-            fail(self.study, asked.number, reason)
+        for asked, result in zip(batch, results, strict=True):
+            fail(self.study, asked.number, _reason(result))
         self.lines.finished()
+
+    def _lost(self, batch: Sequence[_Asked], reason: str) -> None:
+        """A launcher gave up. What it began is found dead or goes on; what it never began waits."""
+        waiting = self._not_begun(batch)
+        self._give_back(waiting)
+        self.lines.finished()
+        if len(waiting) == len(batch):
+            raise SweepError(f"sweep {self.plan.name}: the launcher could not start a trial: {reason}")
+        self.lines.say(f"the launcher gave up a batch: {reason}")
+
+    def _not_begun(self, batch: Sequence[_Asked]) -> list[_Asked]:
+        begun = {
+            trial.number for trial in self.study.get_trials(deepcopy=False) if "folder" in trial.user_attrs
+        }
+        return [asked for asked in batch if asked.number not in begun]
 
     def _reference(self, number: int) -> list[str]:
         """What tells a job which trial it is."""
@@ -226,6 +244,15 @@ class _Asked:
 
     number: int
     overrides: list[str]
+
+
+def _reason(result: Any) -> str:
+    """Why a job left its trial open; a trial that has ended hears nothing of it."""
+    try:
+        result.return_value  # noqa: B018  Hydra raises the job's exception here
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "its job ended without a word"
 
 
 def _counts(trial: optuna.trial.FrozenTrial) -> bool:

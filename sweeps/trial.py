@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shutil
-import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -33,7 +31,7 @@ from sched_rl.errors import CheckpointError, RunFolderError, SchedRLError
 from sweeps.measures import measure, objective_values
 from sweeps.observer import PRUNED, SUPERSEDED, TrialObserver
 from sweeps.pruners import make_pruner
-from sweeps.storage import beat, enqueue_again, fail, finish, load_trial, note
+from sweeps.storage import beat, claim, enqueue_again, fail, finish, load_trial, note
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -75,7 +73,8 @@ def _play(task: TrialTask, overrides: list[str], folder: Path) -> int:
     if study.get_trials(deepcopy=False)[number].state != TrialState.RUNNING:
         return 0  # given up while it waited in a queue
     output = io.StringIO()
-    note(study, number, {"folder": str(folder), "pid": os.getpid()})
+    claim(study, number)
+    note(study, number, {"folder": str(folder)})
     try:
         with _heartbeat(trial, task.heartbeat_s), contextlib.redirect_stdout(output):
             _train(task, trial, overrides, folder)
@@ -133,8 +132,7 @@ def _tell(
     measured = measure(result, _block_names(config), observer.wall_s if is_learned else result.wall_s)
     if kind == PRUNED:
         measured["pruned_at"] = observer.frac
-    outcome = {**measured, "seed": config.seed, "host": socket.gethostname()}
-    note(study, number, {"outcome": outcome})
+    note(study, number, {"outcome": {**measured, "seed": config.seed}})
     values, problem = objective_values(sweep.objectives, measured)
     if problem is not None:
         fail(study, number, problem)

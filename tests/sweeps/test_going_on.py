@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
 
 from sched_rl.errors import SchedRLError
 from sched_rl.tracking.reading import read_metrics
-from sweeps.storage import fail_dead_trials, open_storage
+from sweeps.storage import claim, fail_dead_trials, open_storage
 
 LR = "agent.lr=tag(log,interval(1e-4,1e-2))"
 CLIP = "agent.clip_coef=interval(0.05,0.4)"
@@ -181,6 +182,72 @@ def test_a_dead_trial_is_found_and_tried_again_a_bounded_number_of_times(sweep, 
     assert [trial.state for trial in dead] == ["FAIL"] * 3
     assert len({trial.params["agent.lr"] for trial in dead}) == 1
     assert [trial.attrs.get("retry_of") for trial in dead] == [None, 1, 2]
+
+
+def test_a_trial_whose_process_is_gone_is_found_at_once(sweep, trials, tmp_path):
+    """No minute of silence on the host that it died on; a live process and another host's are left alone."""
+    sweep(LR, "sweep.n_trials=1")
+    address = f"sqlite:///{tmp_path}/runs/sweeps/s/study.db"
+    study = optuna.load_study(study_name="s", storage=open_storage(address))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid, host in ((gone.pid, None), (os.getpid(), None), (gone.pid, "elsewhere")):
+        trial = study.ask()
+        trial.suggest_float("agent.lr", 1e-4, 1e-2, log=True)
+        claim(study, trial.number)
+        trial.set_user_attr("pid", pid)
+        if host is not None:
+            trial.set_user_attr("process", {"host": host, "pid_space": ""})
+    fail_dead_trials(address, "s", heartbeat_s=20, max_retries=2)
+    assert [trial.state for trial in trials()] == ["COMPLETE", "FAIL", "RUNNING", "RUNNING", "WAITING"]
+    assert trials()[4].attrs["retry_of"] == 1
+
+
+def test_a_launcher_that_starts_nothing_ends_the_sweep(sweep, trials, monkeypatch):
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    def refuse(self, job_overrides, initial_job_idx):
+        raise OSError("sbatch: command not found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BasicLauncher, "launch", refuse)
+        with pytest.raises(SchedRLError, match="could not start a trial: OSError: sbatch"):
+            sweep(LR, "sweep.n_trials=3", "sweep.n_jobs=2")
+    assert [trial.state for trial in trials()] == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    assert sweep(LR, "sweep.n_trials=3") == 0
+    assert len(finished(trials())) == 3
+
+
+def test_results_of_a_batch_survive_its_launcher(sweep, trials, monkeypatch, capsys):
+    """A worker is killed after others of the batch have finished: the launcher raises, their results stay."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    whole, calls = BasicLauncher.launch, []
+
+    def lose(self, job_overrides, initial_job_idx):
+        calls.append(len(job_overrides))
+        if len(calls) > 1:
+            return whole(self, job_overrides, initial_job_idx)
+        whole(self, job_overrides[:2], initial_job_idx)
+        raise RuntimeError("a worker was killed")
+
+    monkeypatch.setattr(BasicLauncher, "launch", lose)
+    assert sweep(LR, "sweep.n_trials=4", "sweep.n_jobs=3") == 0
+    assert [trial.state for trial in trials()] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert trials()[3].params == trials()[2].params
+    assert calls == [3, 2]
+    assert "the launcher gave up a batch: RuntimeError: a worker was killed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("kind", "warned"), [("nfs4", True), ("ext4", False)])
+def test_sqlite_on_a_network_file_system_gets_a_warning(sweep, tmp_path, monkeypatch, capsys, kind, warned):
+    mounts = f"disk / ext4 rw 0 0\nserver:/home {tmp_path} {kind} rw 0 0\n"
+    whole = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, **how: mounts if str(path) == "/proc/mounts" else whole(path, **how)
+    )
+    sweep(LR, "sweep.n_trials=1")
+    assert ("lies on a network file system (nfs4)" in capsys.readouterr().err) == warned
 
 
 def test_a_trial_that_was_given_up_stops_writing(sweep, trials, training):
