@@ -298,8 +298,8 @@ def start(tmp_path):
     """Start the sweep in a process of its own, which does not outlive the test."""
     started = []
 
-    def run(stdout=subprocess.DEVNULL):
-        command = [sys.executable, "-m", "sched_rl.train", *KILLED]
+    def run(*overrides, stdout=subprocess.DEVNULL):
+        command = [sys.executable, "-m", "sched_rl.train", *KILLED, *overrides]
         started.append(
             subprocess.Popen(command, cwd=tmp_path, stdout=stdout, stderr=subprocess.STDOUT, text=True)
         )
@@ -354,3 +354,24 @@ def test_a_signal_ends_the_sweep_in_order(start, tmp_path, trials, number, code)
     assert "To go on:\n  python -m sched_rl.train sweep=custom sweep.name=killed" in out
     assert [trial.state for trial in trials("killed")] == ["FAIL", "WAITING"]
     assert trials("killed")[0].attrs["interrupted"] is True
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_worker_of_a_parallel_launcher_loses_only_its_own_trial(start, tmp_path, trials):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    parallel = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep.n_jobs=2")
+    process = start(*parallel, stdout=subprocess.PIPE)
+    folder = tmp_path / "runs/sweeps/killed"
+    wait_for(lambda: all((folder / f"{k}/metrics.csv").is_file() for k in (0, 1)), process)
+    workers = {trial.attrs["pid"] for trial in trials("killed")}
+    assert len(workers) == 2
+    assert process.pid not in workers
+    os.kill(min(workers), signal.SIGKILL)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert "the launcher gave up a batch" in out
+    assert len(finished(trials("killed"))) == 3
+    dead = [trial for trial in trials("killed") if trial.state == "FAIL"]
+    again = [trial for trial in trials("killed") if "retry_of" in trial.attrs]
+    assert dead
+    assert [trial.params for trial in again] == [trial.params for trial in dead]
