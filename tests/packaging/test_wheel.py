@@ -103,3 +103,23 @@ def test_a_tiny_training_runs_from_an_empty_folder(installed, tmp_path, tmp_path
         rows = list(csv.DictReader(table))
     assert rows, "metrics.csv has a row an update"
     assert [int(row["update"]) for row in rows] == sorted({int(row["update"]) for row in rows})
+
+
+def test_the_wheel_brings_the_sweeper_where_hydra_looks_for_it(
+    installed, content, tmp_path, tmp_path_factory
+):
+    assert "hydra_plugins/sched_rl_sweeper/sched_optuna.py" in content
+    assert "hydra_plugins/__init__.py" not in content, "a namespace that other plugins share"
+    assert not [name for name in content if name.startswith("sweeps/hydra_plugins")]
+    cache = tmp_path_factory.mktemp("sweep_cache")
+    command = [sys.executable, "-m", "sched_rl.train", "sweep=ppo_quick", "debug=smoke", "tracking=none"]
+    out = run(
+        [*command, "sweep.n_trials=2", "env.jobs_per_episode=10"],
+        cwd=tmp_path,
+        PYTHONPATH=str(installed),
+        XDG_CACHE_HOME=str(cache),
+    ).stdout
+    assert "2 of 2 trials finished (2 complete)" in out
+    (entry,) = [name for name in content if name.endswith(".dist-info/entry_points.txt")]
+    declared = (installed / entry).read_text()
+    assert "sched_rl_sweeper = hydra_plugins.sched_rl_sweeper.sched_optuna:SchedOptunaSweeper" in declared
