@@ -265,7 +265,8 @@ class DimensionConfig:
     """One searched key.
 
     Attributes:
-        values: in Hydra's override grammar: `interval(a,b)`, `tag(log,interval(a,b))`, `range(a,b,step)`, `choice(a,b)`.
+        values: in Hydra's override grammar: `interval(a,b)`, `tag(log,interval(a,b))`, `range(a,b,step)`,
+            `choice(a,b)`.
         when: `key=a,b`: searched only where another key has one of these values; null: always.
     """
 
