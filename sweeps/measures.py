@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sched_rl.tracking.reading import read_metrics
-from sched_rl.trainer import TrainResult
+
+if TYPE_CHECKING:
+    from sched_rl.trainer import TrainResult
 
 #: Measures that are better when they are small.
 MINIMIZED = ("wall_s", "steps", "invalid_frac")

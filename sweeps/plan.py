@@ -25,6 +25,7 @@ from sweeps.pruners import check_pruner
 from sweeps.samplers import check_sampler
 from sweeps.space import Space
 from sweeps.study import SWEEPS, SweepError, storage_address
+from sweeps.trial import cached_sources
 
 #: Sections that say where and how trials are watched; two commands of one sweep may differ in them.
 _FREE = (
@@ -91,7 +92,7 @@ def make_plan(arguments: Sequence[str], job: SweepJob) -> SweepPlan:
     Raises:
         ConfigError: naming what no trial could run with.
     """
-    sources = ConfigSources(job.config_dirs)
+    sources = cached_sources(job.config_dirs)
     parsed = parse_overrides(arguments)
     searched = {each.key_or_group: _value_text(each) for each in parsed if each.is_sweep_override()}
     typed = [each for each in parsed if not each.is_sweep_override() and each.key_or_group != "resume"]

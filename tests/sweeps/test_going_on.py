@@ -356,6 +356,7 @@ def test_a_signal_ends_the_sweep_in_order(start, tmp_path, trials, number, code)
     assert trials("killed")[0].attrs["interrupted"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_worker_of_a_parallel_launcher_loses_only_its_own_trial(start, tmp_path, trials):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")

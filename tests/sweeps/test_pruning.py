@@ -27,17 +27,24 @@ def test_reports_are_the_objective_or_its_blocks():
     assert len(set(steps)) == 3 * MILESTONES, "a block at a milestone is one pair of the test"
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband", "wilcoxon"])
-def test_the_same_points_with_and_without_pruning_have_the_same_winner_for_fewer_steps(sweep, trials, pruner):
+def test_the_same_points_with_and_without_pruning_have_the_same_winner_for_fewer_steps(sweep, trials):
     """The curves of the fake never cross, so a pruner that ends the best trial is wrong."""
-    settings = (LR, CLIP, "sweep.sampler=qmc", "sweep.n_trials=16", "sweep.startup_trials=4")
-    sweep(*settings, "sweep.pruner=none", name="off")
-    sweep(*settings, f"sweep.pruner={pruner}", name="on")
-    assert [trial.overrides for trial in trials("on")] == [trial.overrides for trial in trials("off")]
-    steps = {name: sum(trial.attrs["steps"] for trial in trials(name)) for name in ("on", "off")}
-    assert steps["on"] < 0.85 * steps["off"]
-    if pruner != "hyperband":  # it halves within brackets by rank, whatever the ranks are worth
-        assert best_trials(find_study("on"))[0].number == best_trials(find_study("off"))[0].number
+    settings = (LR, CLIP, "sweep.sampler=qmc", "sweep.n_trials=12", "sweep.startup_trials=4")
+    names = ("none", "median", "hyperband", "wilcoxon")
+    for pruner in names:
+        sweep(*settings, f"sweep.pruner={pruner}", name=pruner)
+    best = best_trials(find_study("none"))[0].number
+    steps = {
+        name: sum(trial.attrs["steps"] for trial in trials(name))
+        for name in ("none", "median", "hyperband", "wilcoxon")
+    }
+    for name in names[1:]:
+        assert [trial.overrides for trial in trials(name)] == [trial.overrides for trial in trials("none")]
+        assert steps[name] < 0.9 * steps["none"]
+    # Hyperband halves within brackets by rank, whatever the ranks are worth.
+    assert (
+        best_trials(find_study("median"))[0].number == best_trials(find_study("wilcoxon"))[0].number == best
+    )
 
 
 def test_a_pruned_trial_keeps_its_best_so_far_and_when_it_was_cut(sweep, trials):

@@ -41,9 +41,9 @@ def test_the_objective_is_the_best_worst_block_and_the_rest_is_beside_it(sweep, 
 
 
 def test_a_search_finds_what_there_is_to_find(sweep):
-    sweep(LR, CLIP, "sweep.n_trials=25")
+    sweep(LR, CLIP, "sweep.n_trials=15")
     best = best_trials(find_study("s"))[0]
-    assert best.values[0] > 0.98
+    assert best.values[0] > 0.99
 
 
 def test_the_command_line_wins_over_the_file(sweep, trials):
@@ -58,7 +58,7 @@ def test_the_command_line_wins_over_the_file(sweep, trials):
 
 def test_conditional_keys_are_searched_only_where_they_exist(sweep, trials, training):
     run = training()
-    sweep("sweep=ppo_lr_schedule", "sweep.n_trials=20", "sweep.sampler=random", "sweep.pruner=none", run=run)
+    sweep("sweep=ppo_lr_schedule", "sweep.n_trials=12", "sweep.sampler=random", "sweep.pruner=none", run=run)
     kinds = {trial.params["agent/lr_schedule"] for trial in trials()}
     assert kinds == {"constant", "linear", "exponential", "cosine"}
     for trial, (config, _) in zip(trials(), run.seen, strict=True):
@@ -70,9 +70,9 @@ def test_conditional_keys_are_searched_only_where_they_exist(sweep, trials, trai
 
 def test_a_fixed_scheduler_is_searched_without_training(sweep, trials, training):
     run = training()
-    assert sweep("sweep=linear_score_cmaes", "sweep.n_trials=12", run=run) == 0
+    assert sweep("sweep=linear_score_cmaes", "sweep.n_trials=9", run=run) == 0
     assert {len(config.agent.weights) for config, _ in run.seen} == {6}
-    assert len({config.agent.weights for config, _ in run.seen}) == 12
+    assert len({config.agent.weights for config, _ in run.seen}) == 9
     assert all(trial.overrides[0].startswith("agent.weights=[") for trial in trials())
 
 
