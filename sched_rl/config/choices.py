@@ -11,8 +11,7 @@ from sched_rl.config.suggest import did_you_mean, one_of
 from sched_rl.errors import ConfigError
 
 #: Groups that a run may leave out.
-OPTIONAL_GROUPS = ("experiment", "debug", "sweep")
-OPTIONAL_GROUPS = ("experiment", "pathology", "debug")
+OPTIONAL_GROUPS = ("experiment", "pathology", "debug", "sweep")
 
 
 def is_choice(override: Override, sources: ConfigSources) -> bool:
