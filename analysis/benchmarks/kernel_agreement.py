@@ -8,6 +8,8 @@ distribution of their results can agree, and the paired 95 % intervals should co
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ def final_return(overrides: Sequence[str], kernel: str, seed: int, folder: Path)
     """Mean return on the val blocks after the last update of one training."""
     config = load_config("train", [*_SETTINGS, *overrides, f"agent.kernel={kernel}", f"seed={seed}"])
     folder.mkdir()
-    return train(config, folder).last_mean_return
+    with contextlib.redirect_stdout(io.StringIO()):  # each training's own summary
+        return train(config, folder).last_mean_return
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
