@@ -61,9 +61,7 @@ def load_greedy_policy(
     network = build_network(config.network, layout, seed=0, fused=config.kernel != "dense")
     load_weights(network, state["network"])
     place = _find_device(device)
-    return GreedyPolicy(
-        network.to(place), place, mask_actions=config.mask_actions, packed=config.kernel != "dense"
-    )
+    return GreedyPolicy(network.to(place), place, mask_actions=config.mask_actions, kernel=config.kernel)
 
 
 def _find_device(device: str) -> torch.device:

@@ -19,10 +19,13 @@ from torch.func import functional_call
 
 from sched_rl.agents.distributions import kl_divergence, masked_log_softmax
 from sched_rl.agents.evaluators import raise_all_masked, raise_unservable
+from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.kernels.categorical import SERVED, best_masked, best_packed
+from sched_rl.agents.kernels.fused_acting import best_scorer
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.agents.networks.base import PackablePolicy, packed_logits
 from sched_rl.agents.packed import pack
+from sched_rl.config.schema import Kernel
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import CheckpointError
 
@@ -37,21 +40,28 @@ class GreedyPolicy:
         network: scored as it is at the time of each call.
         device: where the network lives.
         mask_actions: choose among legal actions; otherwise among all.
-        packed: score legal rows only, where the network can and on the CPU; the same scores.
+        kernel: `dense`, `packed` (legal rows only) or `fused` (those, in one compiled call), or the next that
+            the network has and that runs on the device; the same scores.
     """
 
     def __init__(
-        self, network: ActorCritic, device: torch.device, *, mask_actions: bool, packed: bool
+        self, network: ActorCritic, device: torch.device, *, mask_actions: bool, kernel: Kernel
     ) -> None:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
-        self._precise = copy.deepcopy(network.policy).double().requires_grad_(False)
+        precise = copy.deepcopy(network).double().requires_grad_(False)
+        self._precise = precise.policy
         self._copies: list[Tensor] = list(self._precise.parameters())
         self._originals: list[Tensor] = list(network.policy.parameters())
         self._packable: PackablePolicy | None = None
-        if packed and mask_actions and device.type == "cpu" and isinstance(self._precise, PackablePolicy):
+        self._scorer: FusedScorer | None = None
+        if kernel == "dense" or not mask_actions or device.type != "cpu":
+            return
+        if isinstance(self._precise, PackablePolicy):
             self._packable = self._precise
+        if kernel == "fused" and FusedScorer.serves(precise):
+            self._scorer = FusedScorer(precise)
 
     @torch.no_grad()
     def actions(self, observation: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -78,7 +88,9 @@ class GreedyPolicy:
         for block in _blocks(len(open_states)):
             index = open_states[block]
             states, legal, out = observation[index], mask[index], np.empty(len(index), np.int64)
-            if packable is None:
+            if self._scorer is not None:
+                row = best_scorer(*self._scorer.head, states.astype(np.float64), legal, out)
+            elif packable is None:
                 row = self._choose_dense(states, legal, out)
             else:
                 row = _choose_packed(packable, self.network.layout, states, legal, out)

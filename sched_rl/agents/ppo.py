@@ -59,7 +59,7 @@ class PPO:
         self._evaluator = self._build_evaluator()
         self._update = PolicyUpdate(config, self.network, self._evaluator)
         self._greedy = GreedyPolicy(
-            self.network, self.device, mask_actions=config.mask_actions, packed=config.kernel != "dense"
+            self.network, self.device, mask_actions=config.mask_actions, kernel=config.kernel
         )
         self._stats: RolloutStats | None = None
 

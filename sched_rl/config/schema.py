@@ -13,6 +13,7 @@ from typing import Literal
 from sched_rl.config.pathologies import PathologyConfig
 
 Encoding = Literal["playbook", "rich"]
+Kernel = Literal["dense", "packed", "fused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,7 @@ class PpoConfig:
     scale_returns: bool
     shape_rewards: bool
     stagger_starts: bool
-    kernel: Literal["dense", "packed", "fused"]
+    kernel: Kernel
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
 

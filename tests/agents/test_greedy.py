@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -25,6 +26,25 @@ def test_forced_states_take_their_action_and_leave_the_others_theirs(
     after = ppo.greedy_actions(observation, mask)
     assert (after[forced] == 3).all()
     assert (after[1::2] == before[1::2]).all()
+
+
+@pytest.mark.parametrize("window", [3, 50])
+def test_the_compiled_pass_chooses_as_the_others_do(window, make_config, rich_layout, draw_states):
+    """On trained-looking weights, over more states than a chunk holds; ties go to the first alike."""
+    layout = dataclasses.replace(rich_layout, window=window)
+    observation, mask = draw_states(layout, 300, np.random.default_rng(1))
+    observation[7], mask[7] = observation[3], mask[3]
+    chosen = {}
+    for kernel in ("dense", "packed", "fused"):
+        ppo = build_ppo(make_config(kernel=kernel), layout, 0)
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for parameter in ppo.network.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
+        chosen[kernel] = ppo.greedy_actions(observation, mask)
+    assert (chosen["fused"] == chosen["packed"]).all()
+    assert (chosen["fused"] == chosen["dense"]).all()
+    assert len(np.unique(chosen["fused"])) > 2
 
 
 def test_without_a_mask_no_state_is_forced(make_config, rich_layout, draw_states):

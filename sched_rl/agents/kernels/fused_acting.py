@@ -1,4 +1,4 @@
-"""Passes of the scorer without gradients, in one compiled call each: draw actions, value states.
+"""Passes of the scorer without gradients, in one compiled call each: draw actions, take the best, value states.
 
 A state with one legal action needs no network: its probability is 1. States go by chunks that fit the second-level
 cache.
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.agents.kernels.categorical import SERVED, sample_packed
+from sched_rl.agents.kernels.categorical import SERVED, best_packed, sample_packed
 from sched_rl.agents.kernels.layers import transpose_weights
 from sched_rl.agents.kernels.scorer_plan import Plain, ScorerPlan, Scratch
 from sched_rl.agents.kernels.scorer_policy import policy_chunk
@@ -95,6 +95,40 @@ def sample_scorer(
         for s in range(size):
             n = states[s]
             action[n], log_prob[n], entropy[n] = drawn[s], drawn_log_prob[s], drawn_entropy[s]
+    return SERVED
+
+
+@kernel
+def best_scorer(
+    plain_plan: Plain,
+    plain_scratch: Plain,
+    layers: Ints,
+    flat: Floats,
+    transposed: Floats,
+    chunk_size: int,
+    observation: Floats,
+    mask: Flags,
+    action: Ints,
+) -> int:
+    """The first of the best actions of each state, into action (N,); arguments and return as in `sample_scorer`.
+
+    Logits are rounded to float32 before they are compared, see `agents.greedy`.
+    """
+    plan, scratch = ScorerPlan(*plain_plan), Scratch(*plain_scratch)
+    transpose_weights(layers, flat, transposed)
+    weights = one_pool(plan.policy_pool, flat, transposed)
+    everyone, rounded = np.arange(observation.shape[0]), np.empty(scratch.logits.shape[0], np.float32)
+    for first in range(0, everyone.shape[0], chunk_size):
+        states = everyone[first : min(first + chunk_size, everyone.shape[0])]
+        size = states.shape[0]
+        pool_chunk(plan, weights, observation, states, scratch)
+        num_rows = policy_chunk(plan, weights, observation, mask, states, scratch)
+        for r in range(num_rows):
+            rounded[r] = scratch.logits[r]
+        offsets = scratch.row_offsets[: size + 1]
+        row = best_packed(rounded, scratch.row_action, offsets, action[first : first + size])
+        if row != SERVED:
+            return int(states[row])
     return SERVED
 
 
