@@ -311,9 +311,12 @@ def _run_job(
     _hide_passwords(folder.parent / "multirun.yaml")
     print(f"job {number}: {redact(' '.join(overrides))}", flush=True)
     try:
-        if not is_here and resume_started_job(folder):  # requeued by a batch system
-            overrides = [path_override("resume", folder)]
-        result = run(load_command(_PRIMARY, overrides, ConfigSources(config_dirs)), folder)
+        sources = ConfigSources(config_dirs)
+        command = load_command(_PRIMARY, overrides, sources)
+        own_folder = Path(command.config.run.folder or folder)
+        if not is_here and resume_started_job(own_folder, command.config):  # requeued by a batch system
+            command = load_command(_PRIMARY, [path_override("resume", own_folder)], sources)
+        result = run(command, folder)
     except SchedRLError as error:
         message = f"job {number}: {error}"
         if is_here:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sched_rl.checkpoint import CheckpointStore
-from sched_rl.config.record import CONFIG_FILE
+from sched_rl.config.record import CONFIG_FILE, config_digest, load_config_file
 from sched_rl.config.schema import Config
 from sched_rl.errors import RunFolderError
 
@@ -97,19 +97,23 @@ def check_resumable(folder: Path) -> None:
         raise RunFolderError(f"resume={folder}: holds no checkpoint yet; start the run anew")
 
 
-def resume_started_job(folder: Path) -> bool:
+def resume_started_job(folder: Path, config: Config) -> bool:
     """Prepare the folder of a job that a batch system may have started before.
 
     Args:
-        folder: of the job. What a start without a checkpoint left in it is set aside, not deleted.
+        folder: of the job. What a start without a checkpoint left in it is set aside, not deleted; a run of another
+            configuration is left alone, for `create_run_folder` to refuse.
+        config: of the job.
 
     Returns:
         Whether the folder holds a run to continue.
 
     Raises:
         RunFolderError: when it cannot be moved.
+        ConfigError: when its configuration cannot be read.
     """
-    if not (folder / CONFIG_FILE).is_file():
+    recorded = folder / CONFIG_FILE
+    if not recorded.is_file() or config_digest(load_config_file(recorded)) != config_digest(config):
         return False
     if CheckpointStore(folder / "checkpoints").latest_path() is not None:
         return True

@@ -14,8 +14,11 @@ import pytest
 
 from sched_rl.config import launchers
 from sched_rl.config.compose import ConfigSources
+from sched_rl.config.load import load_config
+from sched_rl.config.record import config_to_yaml
 from sched_rl.errors import ConfigError
 from sched_rl.multirun import run_multirun
+from sched_rl.run_folder import resume_started_job
 from sched_rl.tracking.reading import read_events, read_metrics
 from sched_rl.tracking.tables import read_lines
 from tests.sweeps import jobs
@@ -131,6 +134,23 @@ def test_a_requeued_job_resumes_in_its_folder(tmp_path):
         "end",
     ]
     assert read_metrics(folder)["update"].tolist() == list(range(101))
+
+
+def test_a_start_before_the_first_checkpoint_is_set_aside_and_a_strangers_run_left_alone(tmp_path):
+    config = load_config("train", ["seed=1"])
+    folder = tmp_path / "3"
+    folder.mkdir()
+    assert not resume_started_job(folder, config)
+    (folder / "config.yaml").write_text(config_to_yaml(config))
+    assert not resume_started_job(folder, load_config("train", ["seed=2"]))
+    assert (folder / "config.yaml").exists()
+    assert not resume_started_job(folder, config)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "3.cut_short_1"]
+    assert not list(folder.iterdir())
+    (folder / "config.yaml").write_text(config_to_yaml(config))
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "update_00000002.pt").write_text("")
+    assert resume_started_job(folder, config)
 
 
 def _steer(launcher: str) -> list[str]:
