@@ -57,6 +57,21 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A paired difference of mean returns, with the answers to two questions.
+
+    Attributes:
+        interval: what would another training give, on other episodes? Training seeds and, within blocks, episodes are
+            resampled (`crossed_interval`).
+        of_these_trainings: what would these very trainings give, on other episodes? Each episode is averaged over the
+            training seeds, then episodes are resampled within blocks (`mean_interval`).
+    """
+
+    interval: Interval
+    of_these_trainings: Interval
+
+
+@dataclass(frozen=True)
 class Row:
     """A finalist in the table.
 
@@ -72,7 +87,7 @@ class Row:
     scores: Scores
     fresh_val: Interval
     luck: Interval | None
-    differences: Mapping[str, Interval]
+    differences: Mapping[str, Difference]
 
 
 @dataclass(frozen=True)
@@ -117,8 +132,7 @@ def promotion(
 ) -> Promotion:
     """Compare finalists on episodes that all of them played.
 
-    A difference is paired twice: by episode, and between finalists by training seed. Its interval is that of
-    `crossed_interval`: training seeds and, within blocks, episodes are resampled.
+    Differences are paired twice: by episode, and between finalists by training seed; see `Difference`.
 
     Args:
         judged: the finished retrainings.
@@ -159,8 +173,8 @@ def promotion(
     )
 
 
-def difference(a: Scores, b: Scores) -> Interval | None:
-    """The mean of a - b over shared training seeds and episodes; None where they share no training seed.
+def difference(a: Scores, b: Scores) -> Difference | None:
+    """a - b over shared training seeds and episodes; None where they share no training seed.
 
     Args:
         a: a finalist.
@@ -172,13 +186,20 @@ def difference(a: Scores, b: Scores) -> Interval | None:
     if a.blocks != b.blocks:
         raise PromotionError(f"{a.name} and {b.name} did not play the same episodes")
     if not b.seeds:
-        return crossed_interval(a.returns - b.returns, strata=a.blocks, seed=_SEED)
+        return _both_intervals(a.returns - b.returns, a.blocks)
     shared = [seed for seed in a.seeds if seed in b.seeds]
     if not shared:
         return None
     own = a.returns[[a.seeds.index(seed) for seed in shared]]
     others = b.returns[[b.seeds.index(seed) for seed in shared]]
-    return crossed_interval(own - others, strata=a.blocks, seed=_SEED)
+    return _both_intervals(own - others, a.blocks)
+
+
+def _both_intervals(values: NDArray[np.float64], blocks: tuple[int, ...]) -> Difference:
+    return Difference(
+        interval=crossed_interval(values, strata=blocks, seed=_SEED),
+        of_these_trainings=mean_interval(values.mean(axis=0), strata=blocks, seed=_SEED),
+    )
 
 
 def _row(finalist: Finalist, found: Sequence[Judged], own: Scores, others: Sequence[Scores]) -> Row:
@@ -190,7 +211,7 @@ def _row(finalist: Finalist, found: Sequence[Judged], own: Scores, others: Seque
         scores=own,
         fresh_val=mean_interval(val_scores, seed=_SEED),
         luck=None if chosen is None else mean_interval(chosen - val_scores, seed=_SEED),
-        differences={name: interval for name, interval in differences.items() if interval is not None},
+        differences={name: one for name, one in differences.items() if one is not None},
     )
 
 

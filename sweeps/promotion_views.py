@@ -11,7 +11,7 @@ from typing import Any
 
 from sched_rl.statistics import Interval
 from sweeps.finalists import Finalist
-from sweeps.promotion import Promotion, Row, Scores
+from sweeps.promotion import Difference, Promotion, Row, Scores
 
 
 def render_text(promotion: Promotion) -> str:
@@ -60,7 +60,8 @@ def render_csv(promotion: Promotion) -> str:
         cells: list[Any] = [row.finalist.name, len(row.scores.seeds), "" if score is None else repr(score)]
         cells += [*_cells(row.fresh_val), *_cells(row.luck), repr(row.scores.worst), repr(row.scores.mean)]
         for target in targets:
-            cells += _cells(row.differences.get(target))
+            found = row.differences.get(target)
+            cells += _cells(found.interval if found else None)
         writer.writerow([*cells, shlex.join(row.finalist.overrides)])
     for one in promotion.baselines:
         writer.writerow([one.name, 0, *[""] * 7, repr(one.worst), repr(one.mean), *[""] * 10])
@@ -81,7 +82,7 @@ def render_report(promotion: Promotion) -> str:
     ]
     for name in ("default", *(one.name for one in promotion.baselines[:1])):
         if name in winner.differences:
-            lines.append(f"  minus {name}: {_shown(winner.differences[name])}")
+            lines.append(f"  minus {name}: {_both(winner.differences[name])}")
     return "\n".join(lines)
 
 
@@ -94,9 +95,13 @@ def _line(row: Row, strongest: Scores | None) -> list[str]:
         _shown(row.luck),
         f"{row.scores.worst:.3f}",
         f"{row.scores.mean:.3f}",
-        _shown(row.differences.get("default")),
-        _shown(row.differences.get(strongest.name)) if strongest else "",
+        _interval_against(row, "default"),
+        _interval_against(row, strongest.name) if strongest else "",
     ]
+
+
+def _interval_against(row: Row, name: str) -> str:
+    return _shown(row.differences[name].interval) if name in row.differences else ""
 
 
 def _baseline_line(scores: Scores) -> list[str]:
@@ -136,12 +141,17 @@ def _verdict(promotion: Promotion) -> list[str]:
     return [*lines, f"train it: {training_command(winner.finalist)}"]
 
 
-def _compared(name: str, interval: Interval) -> str:
-    if interval.is_above_zero:
-        return f"beats {name} by {_shown(interval)}"
-    if interval.is_below_zero:
-        return f"is BEHIND {name}: {_shown(interval)}"
-    return f"is not settled against {name}: {_shown(interval)}"
+def _compared(name: str, difference: Difference) -> str:
+    if difference.interval.is_above_zero:
+        return f"beats {name} by {_both(difference)}"
+    if difference.interval.is_below_zero:
+        return f"is BEHIND {name}: {_both(difference)}"
+    return f"is not settled against {name}: {_both(difference)}"
+
+
+def _both(difference: Difference) -> str:
+    alone = _shown(difference.of_these_trainings)
+    return f"{_shown(difference.interval)}; these very trainings, on other episodes: {alone}"
 
 
 def _shown(interval: Interval | None) -> str:
@@ -161,7 +171,11 @@ def _row_json(row: Row) -> dict[str, Any]:
         "selection_luck": None if row.luck is None else _interval_json(row.luck),
         "worst": row.scores.worst,
         "mean": row.scores.mean,
-        "minus": {name: _interval_json(interval) for name, interval in row.differences.items()},
+        "minus": {
+            name: _interval_json(one.interval)
+            | {"of_these_trainings": _interval_json(one.of_these_trainings)}
+            for name, one in row.differences.items()
+        },
     }
 
 

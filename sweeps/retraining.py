@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def run_missing(
         _refuse_another(retraining.folder, config)
         if not job_outcome(retraining.folder).trouble:
             continue
-        is_begun = resume_started_job(retraining.folder)
+        is_begun = resume_started_job(retraining.folder, config)
         jobs.append([path_override("resume", retraining.folder)] if is_begun else own)
     if not jobs:
         return 0
@@ -115,10 +116,17 @@ def retrain(command: Command, folder: Path) -> TrainResult:
 
 def _refuse_another(folder: Path, config: Config) -> None:
     """A sweep that was removed and begun again has other trials of the same numbers."""
-    if (folder / CONFIG_FILE).is_file() and config_digest(retrained_config(folder)) != config_digest(config):
+    if (folder / CONFIG_FILE).is_file() and _training_digest(retrained_config(folder)) != _training_digest(
+        config
+    ):
         raise RunFolderError(
             f"{folder}: holds a training of another configuration; move it away, or give another folder="
         )
+
+
+def _training_digest(config: Config) -> str:
+    """Of what decides the training: the baselines do not."""
+    return config_digest(dataclasses.replace(config, baselines=(), baseline_agents={}))
 
 
 def judge_all(planned: Sequence[Retraining], split: Split) -> list[Judged]:

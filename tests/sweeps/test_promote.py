@@ -99,12 +99,12 @@ def test_the_winner_is_told_from_the_luck_of_its_selection():
     baselines = {"sjf": {"episodes": judged(DEFAULT, 0, 0.0, drawn(0.25, 9)).evaluation["episodes"]}}
     found = outcome(results, baselines)
     assert found.winner.finalist is SECOND
-    assert found.winner.differences["default"].mean == pytest.approx(0.3)
-    assert found.winner.differences["default"].low > 0.29, "episodes' difficulty is paired away"
-    assert found.winner.differences["sjf"].is_above_zero
+    assert found.winner.differences["default"].interval.mean == pytest.approx(0.3)
+    assert found.winner.differences["default"].interval.low > 0.29, "episodes' difficulty is paired away"
+    assert found.winner.differences["sjf"].interval.is_above_zero
     best = next(row for row in found.rows if row.finalist is BEST)
     assert best.luck.mean == pytest.approx(0.9 - 0.72)
-    assert best.differences["sjf"].is_below_zero
+    assert best.differences["sjf"].interval.is_below_zero
     assert found.default.luck is None
 
 
@@ -123,16 +123,19 @@ def test_what_differs_between_trainings_widens_the_interval():
     narrow, wide = (
         outcome([*results, *default], {}).winner.differences["default"] for results in (steady, shaky)
     )
-    assert narrow.mean == pytest.approx(wide.mean)
-    assert narrow.is_above_zero
-    assert wide.includes_zero, "three trainings that disagree by 0.2 settle nothing"
+    assert narrow.interval.mean == pytest.approx(wide.interval.mean)
+    assert narrow.interval.is_above_zero
+    assert wide.interval.includes_zero, "three trainings that disagree by 0.2 settle nothing"
+    assert wide.of_these_trainings.is_above_zero, (
+        "what these three would do on other episodes is another question"
+    )
 
 
 def test_a_partial_promotion_compares_shared_seeds_and_says_what_is_missing():
     results = [judged(BEST, seed, 0.7, drawn(0.2, seed)) for seed in (1, 2, 3)]
     results += [judged(DEFAULT, seed, 0.5, drawn(0.0, seed)) for seed in (1, 2)]
     found = outcome(results, {}, planned=6)
-    assert found.winner.differences["default"].n == 2
+    assert found.winner.differences["default"].interval.n == 2
     assert "PARTIAL, trainings not finished: 1" in render_text(found)
     with pytest.raises(PromotionError, match="no retraining of a trial has finished"):
         outcome([judged(DEFAULT, 1, 0.5, drawn(0.0, 1))], {})
