@@ -98,22 +98,26 @@ def _train(task: TrialTask, trial: Trial, overrides: list[str], folder: Path) ->
     if sweep is None:
         raise SchedRLError("the job's configuration has no sweep")
     trial.study.pruner = make_pruner(sweep, config.eval.num_blocks)
-    if _continue_earlier(trial, config, folder):
-        resuming = Command(config, {**command.options, "resume": str(folder)})
-        observer = _observer(trial, config, sweep)
-        try:
-            result = task.run(resuming, folder, [observer])
-        except (CheckpointError, RunFolderError):
-            # The earlier attempt died while it wrote, say: begin again rather than give up.
-            shutil.rmtree(folder)
-            observer = _observer(trial, config, sweep)
-            result = task.run(command, folder, [observer])
-    else:
-        observer = _observer(trial, config, sweep)
-        result = task.run(command, folder, [observer])
+    result, observer = _run(task, trial, command, sweep, folder)
     if result.exit_code:
         raise SystemExit(result.exit_code)
     _tell(trial, config, sweep, result, observer)
+
+
+def _run(
+    task: TrialTask, trial: Trial, command: Command, sweep: SweepConfig, folder: Path
+) -> tuple[TrainResult, TrialObserver]:
+    """Train, from the earlier attempt's checkpoint where there is one."""
+    observer = _observer(trial, command.config, sweep)
+    if _continue_earlier(trial, command.config, folder):
+        resuming = Command(command.config, {**command.options, "resume": str(folder)})
+        try:
+            return task.run(resuming, folder, [observer]), observer
+        except (CheckpointError, RunFolderError):
+            # The earlier attempt died while it wrote, say: begin again rather than give up.
+            shutil.rmtree(folder)
+            observer = _observer(trial, command.config, sweep)
+    return task.run(command, folder, [observer]), observer
 
 
 def _observer(trial: Trial, config: Config, sweep: SweepConfig) -> TrialObserver:

@@ -63,7 +63,7 @@ def test_the_examples_compose(capsys):
     singles = [
         command for command in commands if "-m" not in command and not command[0].startswith("resume=")
     ]
-    assert len(singles) == 4
+    assert len(singles) == 5
     for command in singles:
         load_config("train", command)
 
