@@ -15,7 +15,7 @@ CREATE_VENV := $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ve
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint types ui bench
+.PHONY: help train test test-all lint types ui bench diagnosis-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,3 +58,6 @@ ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
 
 bench: $(INSTALLED_BENCH) ## speed of the simulator, and of learning against other libraries (ARGS="rounds=3 networks=scorer")
 	$(BIN)/python -m analysis.benchmarks $(ARGS)
+
+diagnosis-bench: $(INSTALLED) ## does the diagnosis find what was broken on purpose? (ARGS="half=dev jobs=2", about an hour the first time)
+	$(BIN)/python -m analysis.diagnosis_bench $(ARGS)

@@ -7,13 +7,6 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoInjectionConfig:
-    """No code: the settings of the file are the fault, if there is one."""
-
-    kind: Literal["none"]
-
-
-@dataclass(frozen=True, kw_only=True)
 class MaskFaultConfig:
     """The learner gets other masks than the environment checks: the last step's, or columns off by one."""
 
@@ -23,12 +16,13 @@ class MaskFaultConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardFaultConfig:
-    """Training is paid in another currency than evaluation: scaled, with a bonus for waiting, with noise."""
+    """Training is paid in another currency than evaluation: scaled, a bonus for waiting, a cost of its own."""
 
     kind: Literal["training_reward"]
     scale: float
     noop_bonus: float
-    noise_std: float
+    queue_cost: float
+    ramp_updates: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +60,21 @@ class ClonedStartConfig:
     num_epochs: int
 
 
-InjectionConfig = (
-    NoInjectionConfig
-    | MaskFaultConfig
-    | RewardFaultConfig
-    | WorkloadFaultConfig
-    | SeedFaultConfig
-    | PeakedStartConfig
-    | ClonedStartConfig
-)
+EnvironmentFaultConfig = MaskFaultConfig | RewardFaultConfig | WorkloadFaultConfig | SeedFaultConfig
+StartFaultConfig = PeakedStartConfig | ClonedStartConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathologyConfig:
     """A failure built on purpose, and what a diagnosis must say of it.
 
-    `expected` is the primary finding, `also` others that belong to it, `onset_update` the update at which the fault
-    begins to act, null where there is none.
+    `expected` is the primary finding, `also` others that belong to it, `onset_update` the first update on which the
+    fault acts, null where there is none. `environment` and `start` are what only code can spoil; settings do the rest.
     """
 
     name: str
     expected: str
     also: tuple[str, ...]
     onset_update: int | None
-    injection: InjectionConfig
+    environment: EnvironmentFaultConfig | None
+    start: StartFaultConfig | None

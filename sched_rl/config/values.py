@@ -25,7 +25,8 @@ _FIXED = {
     "tracking.kind": "tracking",
     "diagnosis.kind": "diagnosis",
     "pathology.name": "pathology",
-    "pathology.injection.kind": "pathology",
+    "pathology.environment.kind": "pathology",
+    "pathology.start.kind": "pathology",
 }
 
 

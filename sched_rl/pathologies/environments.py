@@ -22,7 +22,6 @@ from sched_rl.config.pathologies import (
 from sched_rl.config.schema import Config, EnvConfig, PpoConfig
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.evaluation.blocks import make_blocks
-from sched_rl.seeding import generator_state, load_generator_state, stream
 from sched_rl.workloads.playbook import arrival_span_s
 from sched_rl.workloads.source import WorkloadSource
 
@@ -124,15 +123,20 @@ class WrongMaskEnv(FaultyEnv):
 
 
 class WrongRewardEnv(FaultyEnv):
-    """Pays the learner in another currency; the returns of finished episodes, and evaluation, stay true."""
+    """Pays the learner in another currency; the returns of finished episodes, and evaluation, stay true.
+
+    The queue's cost is the number of waiting jobs times the time that passes (shares of all jobs and of the horizon):
+    what a user feels, where the true reward counts their work. It sets in little by little over `ramp_updates`.
+    """
 
     def __init__(
         self, config: Config, agent: PpoConfig, pathology: PathologyConfig, fault: RewardFaultConfig
     ) -> None:
-        """Take scale, bonus and noise."""
+        """Take scale, bonus and cost."""
         super().__init__(config, agent, pathology)
         self._fault = fault
-        self._noise_stream = stream(config.seed, "reward_noise")
+        self._ramp_steps = fault.ramp_updates * agent.rollout_steps
+        self._num_jobs = config.env.jobs_per_episode
         self._paid = np.zeros(agent.num_envs)
 
     @property
@@ -147,27 +151,22 @@ class WrongRewardEnv(FaultyEnv):
         action_mask: NDArray[np.bool_] | None = None,
     ) -> None:
         """Step, then falsify the reward and, with it, the potentials that shape it."""
-        is_faulty = self.is_faulty
+        is_faulty, share = self.is_faulty, self._ramp_share()
         super().step(actions, observation, action_mask)
         self._paid[:] = super().reward
         if not is_faulty:
             return
-        fault = self._fault
+        fault, clusters = self._fault, self._batch.state.clusters
+        waiting = (clusters["queue_tail"] - clusters["queue_head"]) / self._num_jobs
+        self._paid -= fault.queue_cost * share * waiting * self.dt_s / clusters["horizon_s"]
         self._paid += fault.noop_bonus * self.noop_feasible
-        if fault.noise_std > 0:
-            self._paid += fault.noise_std * self._noise_stream.standard_normal(self.num_envs)
         self._paid *= fault.scale
         self.potential_before *= fault.scale
         self.potential_after *= fault.scale
 
-    def state(self) -> dict[str, Any]:
-        """As `FaultyEnv.state`, with the noise's stream."""
-        return {**super().state(), "noise_stream": generator_state(self._noise_stream)}
-
-    def load_state(self, saved: dict[str, Any]) -> None:
-        """Continue where `state` was taken."""
-        super().load_state(saved)
-        load_generator_state(self._noise_stream, saved["noise_stream"])
+    def _ramp_share(self) -> float:
+        since = self._steps_taken - self._steps_before_onset
+        return min(since / self._ramp_steps, 1.0) if self._ramp_steps else 1.0
 
 
 class ChangedWorkloadEnv(FaultyEnv):
@@ -214,7 +213,7 @@ class LeakedSeedsEnv(FaultyEnv):
 
 def make_faulty_env(config: Config, agent: PpoConfig, pathology: PathologyConfig) -> VectorClusterEnv:
     """The training environment of a run with a pathology; the ordinary one where the fault lies elsewhere."""
-    match pathology.injection:
+    match pathology.environment:
         case MaskFaultConfig() as fault:
             return WrongMaskEnv(config, agent, pathology, fault)
         case RewardFaultConfig() as fault:

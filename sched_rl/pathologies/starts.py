@@ -28,34 +28,38 @@ def spoil_start(config: Config, agent: PpoConfig, ppo: PPO) -> None:
     Raises:
         ConfigError: a start that the network cannot have.
     """
-    injection = config.pathology.injection if config.pathology is not None else None
-    if isinstance(injection, PeakedStartConfig):
-        sharpen(ppo.network, injection.logit_scale)
-    elif isinstance(injection, ClonedStartConfig):
-        imitate(config, agent, ppo.network, injection)
+    start = config.pathology.start if config.pathology is not None else None
+    if isinstance(start, PeakedStartConfig):
+        sharpen(ppo.network, start.logit_scale)
+    elif isinstance(start, ClonedStartConfig):
+        imitate(config, agent, ppo.network, start)
 
 
 @torch.no_grad()
 def sharpen(network: ActorCritic, factor: float) -> None:
-    """Scale the last layer of the policy, and so the differences between its logits."""
-    head = getattr(network.policy, "head", None)
+    """Scale what the policy's logits end in, and so the differences between them; the no-op stays the last choice."""
+    policy = network.policy
+    head, noop_bias = getattr(policy, "head", None), getattr(policy, "noop_bias", None)
     if not isinstance(head, torch.nn.Linear):
-        raise ConfigError("pathology.injection.kind=peaked_start: this network's policy has no linear head")
+        raise ConfigError("pathology.start.kind=peaked_start: this network's policy has no linear head")
     head.weight *= factor
+    head.bias *= factor
+    if isinstance(noop_bias, torch.nn.Parameter):
+        noop_bias *= factor
 
 
-def imitate(config: Config, agent: PpoConfig, network: ActorCritic, injection: ClonedStartConfig) -> None:
+def imitate(config: Config, agent: PpoConfig, network: ActorCritic, start: ClonedStartConfig) -> None:
     """Behaviour cloning: maximise the likelihood of a fixed scheduler's choices on training workloads.
 
     The scheduler reads the playbook encoding, the network its own: two environments of one seed see the same states.
     """
-    actions, observations, masks = _demonstrations(config, agent, injection)
+    actions, observations, masks = _demonstrations(config, agent, start)
     has_choice = np.flatnonzero(masks.sum(1) > 1)
     device = next(network.parameters()).device
     data = [torch.from_numpy(array[has_choice]).to(device) for array in (observations, masks, actions)]
     optimizer = torch.optim.Adam(network.policy.parameters(), lr=_LR)
     draws = stream(config.seed, "imitation")
-    for _ in range(injection.num_epochs):
+    for _ in range(start.num_epochs):
         order = torch.from_numpy(draws.permutation(len(has_choice)))
         for samples in order.split(_BATCH):
             observation, mask, action = (array[samples] for array in data)
@@ -66,12 +70,10 @@ def imitate(config: Config, agent: PpoConfig, network: ActorCritic, injection: C
 
 
 def _demonstrations(
-    config: Config, agent: PpoConfig, injection: ClonedStartConfig
+    config: Config, agent: PpoConfig, start: ClonedStartConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
     """What the teacher did: actions int64 (M,), the network's observations (M, D) and masks (M, K + 1)."""
-    rule = PriorityRuleConfig(
-        kind="priority_rule", name=injection.teacher, priority=injection.teacher, mode="greedy"
-    )
+    rule = PriorityRuleConfig(kind="priority_rule", name=start.teacher, priority=start.teacher, mode="greedy")
     teacher, everyone = build_scheduler(rule), np.ones(agent.num_envs, np.bool_)
     teacher_env, env = (
         VectorClusterEnv(config.env, encoding, agent.num_envs, seed=config.seed, families=config.families)
@@ -80,7 +82,7 @@ def _demonstrations(
     teacher_env.reset()
     env.reset()
     steps = []
-    for _ in range(injection.num_rollouts * agent.rollout_steps):
+    for _ in range(start.num_rollouts * agent.rollout_steps):
         actions = teacher.actions(teacher_env.observation, teacher_env.action_mask, everyone)
         steps.append((actions, env.observation.copy(), env.action_mask.copy()))
         teacher_env.step(actions)
