@@ -323,7 +323,7 @@ def wait_for(what, process, seconds=280):
 def test_a_killed_sweep_finishes_with_exactly_its_trials(start, tmp_path, trials):
     folder = tmp_path / "runs/sweeps/killed"
     process = start()
-    wait_for(lambda: any((folder / "1/checkpoints").glob("update*")), process)
+    wait_for(lambda: any((folder / "1/checkpoints").glob("update*.pt")), process)
     process.kill()
     process.wait()
     assert [trial.state for trial in trials("killed")] == ["COMPLETE", "RUNNING"]
