@@ -114,13 +114,14 @@ def _scorer(network: ScorerConfig, layout: ObservationLayout) -> Iterator[Produc
 
 
 def _attention(network: AttentionConfig, layout: ObservationLayout) -> Iterator[Product]:
-    size, tokens = network.embed_size, layout.profile_features + 2
+    size, seen = network.embed_size, network.num_heads * (layout.profile_features + 2)
     yield Product("pool", "policy", "job of a choice", layout.job_features, size, False)
     yield from _stack("policy", "choice", (2 * size + layout.context_features, size), learns_before=True)
     yield Product("policy", "policy", "legal job", layout.job_features, size, False)
     for _ in range(network.num_layers):
-        # Query, products with the keys of the row's head and with its values, output, and the part behind it.
-        for sizes in ((size, size), (size, tokens), (tokens, size), (size, size), (size, 2 * size, size)):
+        # Query and keys are one matrix, so are values and output; then the part behind. Multiplying those matrices
+        # once a minibatch is left out.
+        for sizes in ((size, seen), (seen, size), (size, 2 * size, size)):
             yield from _stack("policy", "legal action", sizes, learns_before=True)
     yield from _stack("policy", "legal action", (size, 1), learns_before=True)
     yield from _pooled_value(size, network.value_hidden_sizes, layout)

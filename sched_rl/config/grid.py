@@ -81,8 +81,8 @@ def _refuse_learners_keys(job: Sequence[str], sources: ConfigSources, error: Con
     if sources.option("agent", name)["agent"].get("kind") in LEARNED_KINDS:
         return
     raise ConfigError(
-        f"agent={name} {keys[0]}={given[keys[0]]}: {name} does not learn and has no such key; leave it out of "
-        f"the grid and have it judged beside every run: baselines=[{name}]"
+        f"{error}: {name} does not learn; leave it out of the grid and have it judged beside every run: "
+        f"baselines=[{name}]"
     ) from error
 
 

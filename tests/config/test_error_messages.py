@@ -199,7 +199,11 @@ TRAIN = [
     # several runs: before the first one starts
     ("-m seed=1,2 agent.lr=-1", "agent.lr=-1.0: must be in (0, 1]"),
     ("-m env=heavy,hevy", f"env=hevy: env is one of {ENVS} (did you mean heavy?)"),
-    ("-m agent=ppo,sjf agent/network=mlp", "agent=sjf has no network"),
+    (
+        "-m agent=ppo,sjf agent/network=mlp",
+        "agent=sjf has no network: sjf does not learn; leave it out of the grid and have it judged beside every run: "
+        "baselines=[sjf]",
+    ),
     (
         "-m agent.lr=interval(0,1)",
         "agent.lr=interval(0,1): an interval cannot be listed; give a,b,c or range(start,stop,step)",
