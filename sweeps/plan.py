@@ -97,10 +97,7 @@ def make_plan(arguments: Sequence[str], job: SweepJob) -> SweepPlan:
     searched = {each.key_or_group: _value_text(each) for each in parsed if each.is_sweep_override()}
     typed = [each for each in parsed if not each.is_sweep_override() and each.key_or_group != "resume"]
     _refuse_reserved(typed)
-    fixed = [str(each.input_line) for each in typed if each.key_or_group != "run.folder"]
-    if not any(each.key_or_group == "progress" for each in typed):
-        fixed.append("progress=off")
-    fixed.append("eval.final_report=false")
+    fixed = _fixed(typed)
     config = load_command("train", fixed, sources).config
     sweep = config.sweep
     if sweep is None:
@@ -109,12 +106,7 @@ def make_plan(arguments: Sequence[str], job: SweepJob) -> SweepPlan:
         )
     choices = _choices(typed, sources)
     recipe = str(choices.get("sweep"))
-    entries = _entries(sweep, typed, searched)
-    if not entries:
-        raise ConfigError(
-            f"sweep={recipe}: nothing to search; give a key several values, such as "
-            "'agent.lr=tag(log,interval(1e-4,1e-2))'"
-        )
+    entries = _entries(recipe, sweep, typed, searched)
     base = config_to_dict(config)
     space = make_space(entries, base, choices)
     check_sampler(sweep, space)
@@ -154,6 +146,14 @@ def _refuse_reserved(typed: Sequence[Override]) -> None:
             raise ConfigError(f"{override.input_line}: set by the sweep itself, for each trial")
 
 
+def _fixed(typed: Sequence[Override]) -> list[str]:
+    """What every trial gets: what was typed, no live display, and never a look at the report blocks."""
+    fixed = [str(each.input_line) for each in typed if each.key_or_group != "run.folder"]
+    if not any(each.key_or_group == "progress" for each in typed):
+        fixed.append("progress=off")
+    return [*fixed, "eval.final_report=false"]
+
+
 def _value_text(override: Override) -> str:
     return str(override.input_line).partition("=")[2]
 
@@ -165,7 +165,7 @@ def _choices(typed: Sequence[Override], sources: ConfigSources) -> dict[str, str
 
 
 def _entries(
-    sweep: SweepConfig, typed: Sequence[Override], searched: Mapping[str, str]
+    recipe: str, sweep: SweepConfig, typed: Sequence[Override], searched: Mapping[str, str]
 ) -> dict[str, tuple[str, str | None]]:
     """The file's space, without what the command line fixes, under what it searches."""
     fixed = {each.key_or_group for each in typed}
@@ -177,6 +177,11 @@ def _entries(
     for key, text in searched.items():
         condition = entries[key][1] if key in entries else None
         entries[key] = (text, condition)
+    if not entries:
+        raise ConfigError(
+            f"sweep={recipe}: nothing to search; give a key several values, such as "
+            "'agent.lr=tag(log,interval(1e-4,1e-2))'"
+        )
     return entries
 
 
