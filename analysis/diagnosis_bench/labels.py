@@ -60,10 +60,11 @@ def label_of(folder: Path) -> Label:
     """
     path = folder / LABEL_FILE
     if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return Label(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-        )
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+        }
+        return Label(**fields)
     label = _decide(folder)
     write_atomically(path, (json.dumps(asdict(label), indent=1) + "\n").encode())
     return label

@@ -42,10 +42,10 @@ def sharpen(network: ActorCritic, factor: float) -> None:
     head, noop_bias = getattr(policy, "head", None), getattr(policy, "noop_bias", None)
     if not isinstance(head, torch.nn.Linear):
         raise ConfigError("pathology.start.kind=peaked_start: this network's policy has no linear head")
-    head.weight *= factor
-    head.bias *= factor
+    head.weight.mul_(factor)
+    head.bias.mul_(factor)
     if isinstance(noop_bias, torch.nn.Parameter):
-        noop_bias *= factor
+        noop_bias.mul_(factor)
 
 
 def imitate(config: Config, agent: PpoConfig, network: ActorCritic, start: ClonedStartConfig) -> None:
