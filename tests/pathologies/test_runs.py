@@ -83,5 +83,5 @@ def test_a_pathology_may_be_left_out_and_its_name_is_the_groups():
     assert load_config("train", []).pathology is None
     with pytest.raises(ConfigError, match="goes with the choice of pathology"):
         load_config("train", ["pathology=overshoot", "pathology.name=other"])
-    with pytest.raises(ConfigError, match=r"pathology\.start\.logit_scale=0: must be > 0"):
+    with pytest.raises(ConfigError, match=r"pathology\.start\.logit_scale=0\.0: must be > 0"):
         load_config("train", ["pathology=premature_determinism", "pathology.start.logit_scale=0"])
