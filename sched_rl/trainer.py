@@ -178,6 +178,7 @@ class _Training:
         self._probe = probe_states(session.blocks, config.families, encoding)
         self._store = _checkpoint_store(config, session.folder)
         self._best = BestSoFar()
+        self._best_evaluation: Evaluation | None = None  # made by this process; a resumed one may not have made it
         self._best_policy = self._ppo.policy_parameters()
         self._update = 0
         self._saved_update = -1
@@ -262,6 +263,7 @@ class _Training:
         self._session.record_evaluation(self._update, evaluation)
         is_best = self._best.offer(self._update, evaluation)
         if is_best:
+            self._best_evaluation = evaluation
             self._best_policy = self._ppo.policy_parameters()
             self._store.save_best(self._update, self._best_state())
         columns = evaluation.columns()
@@ -340,9 +342,11 @@ class _Training:
             ) from error
 
     def _finish(self) -> None:
-        """Report on the best checkpoint as it lies on disk, not on what is in memory."""
+        """Report on the best checkpoint as it lies on disk; judged again only where another process judged it."""
         scheduler = scheduler_of(self._session.config, self._session.folder)
-        evaluation = evaluate(scheduler, self._session.blocks, self._session.config.families)
+        evaluation = self._best_evaluation or evaluate(
+            scheduler, self._session.blocks, self._session.config.families
+        )
         self._session.close_with_summary(
             evaluation, scheduler, steps=self._best.update * self._steps_per_update
         )

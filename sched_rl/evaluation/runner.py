@@ -26,9 +26,13 @@ class Episode:
     """One episode of an evaluation: its numbers (names of the evaluation JSON) and its schedule."""
 
     numbers: dict[str, Any]
-    by_width: dict[str, dict[str, float]]
     schedule: NDArray[Any]
     gpus: NDArray[np.int32]
+
+    @property
+    def by_width(self) -> dict[str, dict[str, float]]:
+        """Waits and slowdowns by width class; computed when asked for, since curves do not need them."""
+        return metrics_by_width(self.schedule, self.gpus, self.numbers["end_time"])
 
 
 @dataclass(frozen=True)
@@ -96,4 +100,4 @@ def _episode(batch: ClusterBatch, index: int, task: _Task) -> Episode:
         "fluid_bound": fluid_bound(task.workload, num_gpus),
         **schedule_metrics(schedule, gpus, end_s, num_gpus),
     }
-    return Episode(numbers, metrics_by_width(schedule, gpus, end_s), schedule, gpus)
+    return Episode(numbers, schedule, gpus)

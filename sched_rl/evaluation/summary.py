@@ -122,10 +122,11 @@ def _mean_metrics(episodes: Sequence[Episode]) -> dict[str, float | None]:
 
 def mean_by_width(episodes: Sequence[Episode]) -> dict[str, dict[str, float]]:
     """Per width class, over all jobs of the episodes: their number, mean wait and mean bounded slowdown."""
-    widths = sorted({width for e in episodes for width in e.by_width}, key=lambda w: int(w.split("-")[0]))
+    classes = [episode.by_width for episode in episodes]
+    widths = sorted({width for by_width in classes for width in by_width}, key=lambda w: int(w.split("-")[0]))
     pooled: dict[str, dict[str, float]] = {}
     for width in widths:
-        parts = [e.by_width[width] for e in episodes if width in e.by_width]
+        parts = [by_width[width] for by_width in classes if width in by_width]
         jobs = sum(part["jobs"] for part in parts)
         pooled[width] = {"jobs": jobs} | {
             name: sum(part[name] * part["jobs"] for part in parts) / jobs

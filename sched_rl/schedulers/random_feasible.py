@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig, RandomFeasibleConfig
 from sched_rl.seeding import stream
+from sched_rl.workloads.legacy_stream import LegacyStream, choose_each
 from sched_rl.workloads.playbook import generate_workload
 
 
@@ -24,7 +25,7 @@ class RandomFeasible:
     def __init__(self, config: RandomFeasibleConfig) -> None:
         """Choose the stream that `config.parity` asks for."""
         self._parity = config.parity
-        self._legacy: list[np.random.RandomState] = []
+        self._legacy = np.empty((0, 0), np.uint32)
         self._streams: list[np.random.Generator] = []
 
     def begin(self, families: Sequence[EnvConfig], seeds: Sequence[int]) -> None:
@@ -32,19 +33,19 @@ class RandomFeasible:
         if not self._parity:
             self._streams = [stream(seed, "rand_feas_no0") for seed in seeds]
             return
-        self._legacy = [np.random.RandomState() for _ in seeds]
-        for family, seed, draws in zip(families, seeds, self._legacy, strict=True):
-            generate_workload(family, seed, draws)
+        draws = [LegacyStream(seed) for seed in seeds]
+        for family, seed, drawn in zip(families, seeds, draws, strict=True):
+            generate_workload(family, seed, drawn)
+        self._legacy = np.stack([drawn.words for drawn in draws])
 
     def actions(
         self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_], active: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """See `Scheduler.actions`."""
         chosen = np.zeros(len(action_mask), np.int64)
+        if self._parity:
+            choose_each(self._legacy, action_mask[:, 1:] & active[:, None], chosen)
+            return chosen + 1
         for row in np.flatnonzero(active & action_mask[:, 1:].any(axis=1)).tolist():
-            fitting = np.flatnonzero(action_mask[row, 1:]) + 1
-            if self._parity:
-                chosen[row] = self._legacy[row].choice(fitting)
-            else:
-                chosen[row] = self._streams[row].choice(fitting)
+            chosen[row] = self._streams[row].choice(np.flatnonzero(action_mask[row, 1:]) + 1)
         return chosen

@@ -54,9 +54,10 @@ class LegacyStream:
         _fill_normal(self._words, float(mean), float(deviation), out)
         return out
 
-    def hand_over(self, draws: np.random.RandomState) -> None:
-        """Put a `RandomState` where this stream is, but for a normal number that it would still have in hand."""
-        draws.set_state(("MT19937", self._words[:_LENGTH], int(self._words[_LENGTH]), 0, 0.0))
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """uint32 (625,): the generator's state, for `choose_each`; drawing changes it in place."""
+        return self._words
 
 
 @kernel
@@ -122,6 +123,31 @@ def _fill_integers(words: _Words, low: int, high: int, out: NDArray[np.int64]) -
             while value > largest:
                 value = _next(words) & mask
             out[i] = low + np.int64(value)
+
+
+@kernel
+def choose_each(words: _Words, mask: NDArray[np.bool_], chosen: NDArray[np.int64]) -> None:
+    """`RandomState.choice` among the true columns of each row, every row from a stream of its own.
+
+    Args:
+        words: uint32 (N, 625), the rows' streams; those of rows without a true column stay where they are.
+        mask: bool (N, A).
+        chosen: int64 (N,), out: a column, or -1 where none is true.
+    """
+    index = np.empty(1, np.int64)
+    for n in range(mask.shape[0]):
+        chosen[n] = -1
+        count = np.int64(0)
+        for a in range(mask.shape[1]):
+            count += mask[n, a]
+        if count == 0:
+            continue
+        _fill_integers(words[n], 0, count, index)
+        for a in range(mask.shape[1]):
+            index[0] -= mask[n, a]
+            if index[0] < 0:
+                chosen[n] = a
+                break
 
 
 @kernel

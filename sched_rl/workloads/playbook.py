@@ -16,13 +16,14 @@ from sched_rl.workloads.legacy_stream import LegacyStream
 from sched_rl.workloads.workload import Workload
 
 
-def generate_workload(env: EnvConfig, seed: int, draws: np.random.RandomState | None = None) -> Workload:
+def generate_workload(env: EnvConfig, seed: int, draws: LegacyStream | None = None) -> Workload:
     """The workload of one seed under one family.
 
     Args:
         env: the family, not a mixture.
         seed: 0 to 2**32 - 1.
-        draws: is put where the generation leaves the stream: the study's random scheduler draws on from there.
+        draws: the seed's stream at its beginning, for callers who draw on from where the jobs leave it, as the
+            study's random scheduler does.
 
     Returns:
         The jobs, to the bit the same for the same family and seed.
@@ -32,14 +33,12 @@ def generate_workload(env: EnvConfig, seed: int, draws: np.random.RandomState | 
     """
     if not 0 <= seed < 2**32:
         raise WorkloadError(f"workload seed {seed}: must be from 0 to {2**32 - 1}")
-    legacy = LegacyStream(seed)
+    legacy = LegacyStream(seed) if draws is None else draws
     duration_s = _durations(env, legacy)
     d_norm = duration_s / np.float32(env.max_duration)
     gpus = _gpus(env, d_norm, legacy)
     priority = _priorities(env, d_norm, legacy)
     submit_s = _submissions(env, legacy)
-    if draws is not None:
-        legacy.hand_over(draws)
     total_work = float(np.sum(duration_s.astype(np.float64) * gpus))
     horizon_s = env.max_episode_time
     if horizon_s is None:
