@@ -20,7 +20,7 @@ from sched_rl.config.schema import Config
 _USAGE = {
     "train": "[group=option ...] [key=value ...] [-m | sweep=NAME] [resume=RUN_FOLDER]",
     "evaluate": "agent=NAME | checkpoint=RUN_FOLDER_OR_FILE [group=option ...] [key=value ...]",
-    "diagnose": "run=RUN_FOLDER | mlflow_run=ID | csv=FILE [against=RUN_FOLDER] [output=FILE.json] [apply=true]",
+    "diagnose": "run=RUN_FOLDER | mlflow_run=ID | csv=FILE [against=RUN_FOLDER] [output=FILE.json] [report=FILE.html] [apply=true]",
 }
 
 _EXAMPLES = {
@@ -46,6 +46,7 @@ _EXAMPLES = {
         ("run=runs/FOLDER", "what the curves show, and what to try next"),
         ("run=runs/FOLDER against=runs/OTHER", "what changed between two runs"),
         ("csv=curves.csv output=findings.json", "curves of other code, findings into a file"),
+        ("run=runs/FOLDER report=run.html", "the page of an old run, with what the checks found"),
         ("run=runs/FOLDER apply=true", "launch what the primary finding proposes"),
     ),
 }

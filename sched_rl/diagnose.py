@@ -26,12 +26,10 @@ def _start(arguments: Arguments, sources: ConfigSources) -> int:
         raise ConfigError("-m: diagnose looks at one run at a time; call it once for each")
     config = load_diagnose(arguments.overrides, sources)
     check_source(config)
-    output = None if config.output is None else Path(config.output)
-    if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
-        raise ConfigError(f"output={output}: must be a file in a folder that is there")
+    output, report = _file("output", config.output), _file("report", config.report)
     from sched_rl.diagnoser import run_diagnose
 
-    _, experiments = run_diagnose(config, output, sources)
+    _, experiments = run_diagnose(config, output, report, sources)
     if not config.apply:
         return 0
     if not experiments:
@@ -43,6 +41,13 @@ def _start(arguments: Arguments, sources: ConfigSources) -> int:
         if code := run_multirun(overrides, sources, train.run_training, train.check_device):
             return code
     return 0
+
+
+def _file(key: str, given: str | None) -> Path | None:
+    path = None if given is None else Path(given)
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ConfigError(f"{key}={path}: must be a file in a folder that is there")
+    return path
 
 
 if __name__ == "__main__":

@@ -25,16 +25,19 @@ from sched_rl.diagnosis.reading import read_bare_csv, read_run_folder
 from sched_rl.diagnosis.signals import Signals
 from sched_rl.errors import ConfigError, RunFolderError
 from sched_rl.reporting.findings_text import diagnosis_text
+from sched_rl.reporting.run_page import page_html, write_page
+from sched_rl.tracking.reading import read_events
 
 
 def run_diagnose(
-    config: DiagnoseConfig, output: Path | None, sources: ConfigSources
+    config: DiagnoseConfig, output: Path | None, report: Path | None, sources: ConfigSources
 ) -> tuple[Diagnosis, list[list[str]]]:
-    """Diagnose, print the screen, write the JSON.
+    """Diagnose, print the screen, write the JSON and the page.
 
     Args:
         config: what to diagnose and how.
         output: where to write the JSON.
+        report: where to write the page.
         sources: where the options of overrides are.
 
     Returns:
@@ -55,6 +58,11 @@ def run_diagnose(
             comparison = compare(read_run_folder(Path(config.against)), curves, config.diagnosis)
             print(f"\nAgainst {config.against}:\n{comparison.text()}")
             document["against"] = comparison.json()
+        if report is not None:
+            events = [] if curves.folder is None else read_events(curves.folder)
+            page = page_html(curves, diagnosis, config.diagnosis, events=events, commands=commands)
+            write_page(report, page)
+            print(f"\nwrote {report}")
     if output is not None:
         try:
             write_atomically(output, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())

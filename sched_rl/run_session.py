@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sched_rl.config.convert import config_to_dict
 from sched_rl.config.overrides import argument
@@ -23,7 +24,12 @@ from sched_rl.schedulers.base import Scheduler
 from sched_rl.tracking.columns import record_columns
 from sched_rl.tracking.mlflow_writer import open_writer
 from sched_rl.tracking.provenance import collect_provenance
-from sched_rl.tracking.record import RunRecord
+from sched_rl.tracking.record import PAGE, RunRecord
+
+if TYPE_CHECKING:
+    from sched_rl.diagnosis.findings import Diagnosis
+
+log = logging.getLogger(__name__)
 
 #: Columns of metrics.csv after those of the public list: what else an update measures.
 EXTRA_METRICS = (
@@ -137,6 +143,7 @@ class RunSession:
         """End the run as killed, and say how to go on."""
         self._record.event("signal", self._update, signal=signal_name)
         self._record.end("KILLED", self._update)
+        self._write_page()
         self._writer.finish("KILLED")
         print(f"stopped by {signal_name} after update {self._update}; everything is saved. To go on:")
         print(f"  python -m sched_rl.train {argument('resume', self.folder)}")
@@ -144,6 +151,7 @@ class RunSession:
     def close_briefly(self) -> None:
         """End the run as finished, without tables: it was not worth more."""
         self._record.end("FINISHED", self._update)
+        self._write_page()
         self._writer.finish("FINISHED")
 
     def close_with_summary(self, evaluation: Evaluation, scheduler: Scheduler, *, steps: int) -> None:
@@ -163,24 +171,42 @@ class RunSession:
             own = evaluation_json(evaluation, agent=name, env=config.env.name, split="val")
             self._print_table({name: own, **self._baselines}, "val", "val")
         self._record.end("FINISHED", self._update)
+        diagnosis = self._write_page()
         self._writer.finish("FINISHED")
         print(f"\nrun folder: {self.folder}")
-        self._print_primary_finding()
+        self._print_primary_finding(diagnosis)
         print(
             f"judge it:   python -m sched_rl.evaluate {argument('checkpoint', self.folder)} eval.split=promote"
         )
+        if diagnosis is not None:
+            print(f"read it:    {self.folder / PAGE}")
         print(f"see it:     python -m sched_rl.reporting.curves {self.folder}")
         if config.tracking.kind == "mlflow":
             print("compare it: make ui")
 
-    def _print_primary_finding(self) -> None:
-        """What the playbook's rules make of the whole run, and how to hear more."""
-        if self.config.diagnosis.kind == "none" or not isinstance(self.config.agent, PpoConfig):
-            return
-        from sched_rl.diagnosis.engine import diagnose
-        from sched_rl.diagnosis.reading import read_run_folder
+    def _write_page(self) -> Diagnosis | None:
+        """Put `report.html` into the folder, where the tracking finds it; None where there is no page.
 
-        first = diagnose(read_run_folder(self.folder), self.config.diagnosis).first
+        The run is on record by now: whatever keeps its page from being drawn must not take it down.
+        """
+        if not isinstance(self.config.agent, PpoConfig):
+            return None
+        from sched_rl.reporting.run_page import diagnose_and_write_page
+
+        try:
+            return diagnose_and_write_page(self.folder, self.config.diagnosis)
+        except Exception as error:
+            again = f"python -m sched_rl.diagnose {argument('run', self.folder)} report=FILE.html"
+            log.warning(
+                "no report.html: %s. The run is complete without it; try again with: %s", error, again
+            )
+            return None
+
+    def _print_primary_finding(self, diagnosis: Diagnosis | None) -> None:
+        """What the playbook's rules make of the whole run, and how to hear more."""
+        if self.config.diagnosis.kind == "none" or diagnosis is None:
+            return
+        first = diagnosis.first
         if first is not None:
             print(f"diagnosis:  {first.id} ({first.severity}): {first.summary}")
         print(f"diagnose it: python -m sched_rl.diagnose {argument('run', self.folder)}")

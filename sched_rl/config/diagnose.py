@@ -16,7 +16,7 @@ from sched_rl.errors import ConfigError
 
 #: Keys of which exactly one says what to diagnose.
 SOURCES = ("run", "mlflow_run", "csv")
-_PATHS = (*SOURCES, "against", "output")
+_PATHS = (*SOURCES, "against", "output", "report")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class DiagnoseConfig:
     csv: str | None
     against: str | None
     output: str | None
+    report: str | None
     checks: bool
     apply: bool
     diagnosis: DiagnosisConfig

@@ -14,7 +14,7 @@ from sched_rl.tracking.description import MAX_TAG, metric_key, run_name, run_par
 from sched_rl.tracking.feed import FeedRow, RunFeed, to_milliseconds
 from sched_rl.tracking.mlflow_store import ensure_experiment, open_client, resolve_uri, translated
 from sched_rl.tracking.reading import read_baselines, read_config, read_provenance, read_report
-from sched_rl.tracking.record import BASELINES, RECORD_FILES, REPORT, Status
+from sched_rl.tracking.record import BASELINES, PAGE, RECORD_FILES, REPORT, Status
 from sched_rl.tracking.redaction import redact
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class MlflowRun:
         checkpoints = [path for path in (store.best_path(), store.latest_path()) if path]
         digests = [path.with_name(path.name + ".sha256") for path in checkpoints]
         with translated(self.uri):
-            for name in (*RECORD_FILES, "report.html"):
+            for name in (*RECORD_FILES, PAGE):
                 if (self.folder / name).exists():
                     client.log_artifact(self._id, str(self.folder / name))
             for path in (*checkpoints, *digests):

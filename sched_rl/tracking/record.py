@@ -29,6 +29,7 @@ EVALUATIONS = "evaluations.csv"
 BASELINES = "baselines.json"
 REPORT = "report.json"
 EVENTS = "events.jsonl"
+PAGE = "report.html"
 RECORD_FILES = (CONFIG, PROVENANCE, METRICS, TIMINGS, EVALUATIONS, BASELINES, REPORT, EVENTS)
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
