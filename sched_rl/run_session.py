@@ -113,7 +113,6 @@ class RunSession:
         self._update = int(row["update"])
         self._record.append_metrics(row)
         self._record.append_timings({"update": self._update, **timings})
-        self._writer.row_appended()
 
     def record_evaluation(self, update: int, evaluation: Evaluation) -> None:
         """Append every episode of an evaluation to evaluations.csv."""
@@ -134,10 +133,6 @@ class RunSession:
     def sync(self) -> None:
         """Put all rows on the disk, so that no checkpoint is ahead of them."""
         self._record.sync()
-
-    def checkpointed(self) -> None:
-        """A checkpoint was saved: send what has gathered."""
-        self._writer.flush()
 
     def close_interrupted(self, signal_name: str) -> None:
         """End the run as killed, and say how to go on."""

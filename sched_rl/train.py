@@ -78,15 +78,17 @@ def check_device(config: Config) -> None:
 
 
 def check_tracking(config: Config) -> None:
-    """Refuse an address that no tracking store can have, before a folder is made for the run.
+    """Refuse an address that no tracking store can have, before a folder is made; start the process that writes to it.
 
     Raises:
-        TrackingError: naming `tracking.uri` and what is allowed.
+        TrackingError: naming `tracking.uri` and what is allowed, or that MLflow is not installed.
     """
     if config.tracking.kind == "mlflow":
-        from sched_rl.tracking.mlflow_store import resolve_uri
+        from sched_rl.tracking.mlflow_store import check_mlflow_installed, resolve_uri
+        from sched_rl.tracking.process_writer import start_early
 
-        resolve_uri(config.tracking.uri)
+        check_mlflow_installed()
+        start_early(resolve_uri(config.tracking.uri))  # its libraries take as long to import as ours
 
 
 def _start(arguments: Arguments, sources: ConfigSources) -> int:

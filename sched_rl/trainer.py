@@ -322,7 +322,6 @@ class _Training:
             },
         )
         self._saved_update = self._update
-        self._session.checkpointed()
 
     def _load(self, checkpoint: Mapping[str, Any]) -> None:
         self._store.rewind(int(checkpoint["update"]))

@@ -31,11 +31,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "sched_rl.checkpoint.store:CheckpointStore.save_periodic",
     ),
     "tables": ("sched_rl.run_session:final_table",),
-    "mlflow": (
-        "sched_rl.tracking.mlflow_writer:LateWriter.flush",
-        "sched_rl.tracking.mlflow_writer:LateWriter.row_appended",
-        "sched_rl.tracking.mlflow_writer:LateWriter.finish",
-    ),
+    "mlflow": ("sched_rl.tracking.process_writer:ProcessWriter.finish",),
 }
 #: Libraries whose imports are told apart; the others count as one.
 LIBRARIES = ("torch", "numba", "mlflow", "hydra", "scipy", "rich", "matplotlib", "optuna")

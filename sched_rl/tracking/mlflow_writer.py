@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from sched_rl.config.schema import TrackingConfig
-from sched_rl.errors import SchedRLError, TrackingError
+from sched_rl.errors import SchedRLError
 from sched_rl.tracking.mlflow_run import MlflowRun
 from sched_rl.tracking.mlflow_store import (
     StoreBusyError,
     check_mlflow_installed,
     check_not_busy,
-    import_store,
 )
 from sched_rl.tracking.record import Status
 from sched_rl.tracking.redaction import redact
 
 log = logging.getLogger(__name__)
 
-FLUSH_INTERVAL_S = 2.0
+#: First pause after trouble, doubled each time.
+_FIRST_PAUSE_S = 2.0
 #: About 1000 values, MLflow's limit for one request.
 _ROWS_PER_FLUSH = 25
 #: Requests in one flush; what is left waits for the next, so that catching up does not halt the training.
@@ -43,12 +41,6 @@ class Writer(Protocol):
     def run_id(self) -> str | None:
         """The run's id in the store, if it has one by now."""
 
-    def row_appended(self) -> None:
-        """To be called when an update's rows are in metrics.csv and timings.csv; sends now and then."""
-
-    def flush(self) -> None:
-        """To be called at every checkpoint; sends what has gathered."""
-
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags to the run."""
 
@@ -60,12 +52,6 @@ class NullWriter:
     """tracking=none: the run's folder is all."""
 
     run_id: str | None = None
-
-    def row_appended(self) -> None:
-        """Do nothing."""
-
-    def flush(self) -> None:
-        """Do nothing."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Do nothing."""
@@ -85,10 +71,8 @@ class MlflowWriter:
     def __init__(self, run: MlflowRun, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
-        self._rows_waiting = 0
-        self._next_flush = clock() + FLUSH_INTERVAL_S
         self._pause_until = 0.0
-        self._pause_s = FLUSH_INTERVAL_S
+        self._pause_s = _FIRST_PAUSE_S
         self._trouble_since: float | None = None
         self._warned = False
         self._config_uploaded = False
@@ -104,12 +88,6 @@ class MlflowWriter:
     def uri(self) -> str:
         """The store's address, its password hidden."""
         return redact(self._run.uri)
-
-    def row_appended(self) -> None:
-        """Send when 1000 values or 2 s have gathered."""
-        self._rows_waiting += 1
-        if self._rows_waiting >= _ROWS_PER_FLUSH or self._clock() >= self._next_flush:
-            self.flush()
 
     def flush(self) -> None:
         """Send what has gathered, unless the store is in trouble and its pause is not over."""
@@ -142,9 +120,7 @@ class MlflowWriter:
             self._note_trouble(error, started)
         else:
             self._trouble_since = None
-            self._pause_s = FLUSH_INTERVAL_S
-        self._rows_waiting = 0
-        self._next_flush = self._clock() + FLUSH_INTERVAL_S
+            self._pause_s = _FIRST_PAUSE_S
 
     def _send(self, *, final: bool) -> None:
         if not final:
@@ -179,56 +155,6 @@ class MlflowWriter:
             )
 
 
-class LateWriter:
-    """A `MlflowWriter` whose library is imported in a thread beside the run's first steps.
-
-    Until then rows wait in the run's folder, where the writer finds them.
-
-    Args:
-        run: the run, not yet connected.
-    """
-
-    def __init__(self, run: MlflowRun) -> None:
-        self._run = run
-        self._writer: MlflowWriter | None = None
-        self._importing = threading.Thread(target=_import_quietly, args=(run.uri,), daemon=True)
-        self._importing.start()
-
-    @property
-    def run_id(self) -> str | None:
-        """The run's id in the store; waits for the import, and is None until the store has answered."""
-        return self._opened().run_id
-
-    def row_appended(self) -> None:
-        """Send when 1000 values or 2 s have gathered and the library is there."""
-        if not self._importing.is_alive():
-            self._opened().row_appended()
-
-    def flush(self) -> None:
-        """Send what has gathered; waits for the import."""
-        self._opened().flush()
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags to the run, at the next flush."""
-        self._opened().set_tags(tags)
-
-    def finish(self, status: Status) -> None:
-        """Send everything and mark the run as ended."""
-        self._opened().finish(status)
-
-    def _opened(self) -> MlflowWriter:
-        if self._writer is None:
-            self._importing.join()
-            self._writer = MlflowWriter(self._run)
-        return self._writer
-
-
-def _import_quietly(uri: str) -> None:
-    # A broken installation is told of when the writer opens, as a store that does not answer is.
-    with suppress(TrackingError):
-        import_store(uri)
-
-
 def open_writer(tracking: TrackingConfig, folder: Path) -> Writer:
     """Start the writer of a run, new or resumed, whose config and provenance are in its folder.
 
@@ -243,4 +169,6 @@ def open_writer(tracking: TrackingConfig, folder: Path) -> Writer:
     if tracking.kind == "none":
         return NullWriter()
     check_mlflow_installed()
-    return LateWriter(MlflowRun(folder, tracking.uri, tracking.experiment))
+    from sched_rl.tracking.process_writer import ProcessWriter
+
+    return ProcessWriter(MlflowRun(folder, tracking.uri, tracking.experiment))

@@ -137,9 +137,9 @@ def choose_each(words: _Words, mask: NDArray[np.bool_], chosen: NDArray[np.int64
     index = np.empty(1, np.int64)
     for n in range(mask.shape[0]):
         chosen[n] = -1
-        count = np.int64(0)
+        count = 0
         for a in range(mask.shape[1]):
-            count += mask[n, a]
+            count += 1 if mask[n, a] else 0
         if count == 0:
             continue
         _fill_integers(words[n], 0, count, index)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -58,11 +58,10 @@ def test_a_run_arrives_whole(start, tracking):
     record.write_baselines(BASELINES)
     for update in range(1, 61):
         append(record, update)
-        writer.row_appended()
     store = CheckpointStore(record.checkpoints)
     store.save_best(55, {"x": 1})
     store.save_periodic(60, {"x": 2})
-    writer.flush()
+    assert writer.run_id is not None
     writer.set_tags({"verdict": "good"})
     record.end("FINISHED", 60)
     writer.finish("FINISHED")
@@ -89,21 +88,6 @@ def test_a_run_arrives_whole(start, tracking):
     assert (artifacts / "checkpoints/update_00000060.pt.sha256").exists()
 
 
-def test_no_row_waits_for_the_library_and_none_is_lost(start, tracking, monkeypatch):
-    imported = threading.Event()
-    monkeypatch.setattr("sched_rl.tracking.mlflow_writer.import_store", lambda uri: imported.wait(60))
-    record = start()
-    writer = open_writer(tracking, record.folder)
-    for update in range(1, 4):
-        append(record, update)
-        writer.row_appended()
-    assert runs_of(tracking.uri) == []
-    imported.set()
-    writer.finish("FINISHED")
-    steps = {step for key, step, _ in rows_of(tracking.uri, writer.run_id) if key == "loss"}
-    assert steps == {512, 1024, 1536}
-
-
 def test_a_missing_library_is_refused_at_once(start, tracking, monkeypatch):
     monkeypatch.setattr("sched_rl.tracking.mlflow_store.find_spec", lambda name: None)
     with pytest.raises(TrackingError, match="MLflow is not installed; use tracking=none"):
@@ -115,7 +99,6 @@ def test_a_resumed_run_continues_the_same_run_without_doubles(start, tracking, c
     writer = open_writer(tracking, whole.folder)
     for update in range(1, 31):
         append(whole, update)
-        writer.row_appended()
     writer.finish("FINISHED")
 
     broken = start("broken")
@@ -123,14 +106,13 @@ def test_a_resumed_run_continues_the_same_run_without_doubles(start, tracking, c
     for update in range(1, 24):
         append(broken, update)
         if update == 17:
-            killed.flush()  # rows 18 to 23 never reach MLflow
+            assert killed.run_id is not None  # all rows so far are there, the later ones may be
     broken.close()
     with RunRecord.reopen(broken.folder, columns, update=20) as record:
         resumed = open_writer(tracking, broken.folder)
         assert resumed.run_id == killed.run_id
         for update in range(21, 31):
             append(record, update)
-            resumed.row_appended()
         resumed.finish("FINISHED")
     ours, theirs = (rows_of(tracking.uri, run.run_id) for run in (resumed, writer))
     assert without_timings(ours) == without_timings(theirs)
@@ -141,7 +123,7 @@ def test_a_resumed_run_continues_the_same_run_without_doubles(start, tracking, c
 def test_a_kill_before_the_id_was_noted_makes_no_second_run(start, tracking):
     record = start()
     first = open_writer(tracking, record.folder)
-    first.flush()
+    assert first.run_id is not None
     (record.folder / "tracking.json").unlink()
     assert open_writer(tracking, record.folder).run_id == first.run_id
 
@@ -150,7 +132,7 @@ def test_a_run_deleted_from_the_store_is_made_anew_and_filled(start, tracking):
     record = start()
     first = open_writer(tracking, record.folder)
     append(record, 1)
-    first.flush()
+    assert first.run_id is not None
     open_client(tracking.uri).delete_run(first.run_id)
     second = open_writer(tracking, record.folder)
     assert second.run_id != first.run_id
@@ -162,10 +144,10 @@ def test_a_run_deleted_from_the_store_is_made_anew_and_filled(start, tracking):
 def test_changed_params_are_noted_not_overwritten(start, tracking):
     record = start()
     writer = open_writer(tracking, record.folder)
-    writer.flush()
+    assert writer.run_id is not None
     changed = CONFIG | {"agent": CONFIG["agent"] | {"lr": 1e-4, "new": 1}}
     record.write_config(changed)
-    open_writer(tracking, record.folder).flush()
+    assert open_writer(tracking, record.folder).run_id == writer.run_id
     data = open_client(tracking.uri).get_run(writer.run_id).data
     assert (data.params["agent.lr"], data.params["agent.new"]) == ("0.0003", "1")
     assert data.tags["changed_params"] == "agent.lr: 0.0003 -> 0.0001"
@@ -193,29 +175,6 @@ def test_a_request_that_arrived_although_it_seemed_to_fail_is_not_doubled(start,
     assert set(counts.values()) == {1}
 
 
-def test_flushes_wait_for_two_seconds_or_a_thousand_values(start, tracking):
-    record, clock = start(), Clock()
-    writer = MlflowWriter(MlflowRun(record.folder, tracking.uri, tracking.experiment), clock)
-
-    def logged():
-        return len({step for _, step, _ in rows_of(tracking.uri, writer.run_id)})
-
-    append(record, 1)
-    writer.row_appended()
-    assert logged() == 0
-    clock.now = 2.1
-    append(record, 2)
-    writer.row_appended()
-    assert logged() == 2
-    for update in range(3, 27):
-        append(record, update)
-        writer.row_appended()
-    assert logged() == 2
-    append(record, 27)
-    writer.row_appended()
-    assert logged() == 27
-
-
 def test_a_slow_store_gets_a_twentieth_of_the_time(start, tracking, monkeypatch):
     record, clock = start(), Clock()
     run = MlflowRun(record.folder, tracking.uri, tracking.experiment)
@@ -233,7 +192,7 @@ def test_a_slow_store_gets_a_twentieth_of_the_time(start, tracking, monkeypatch)
         update += 1
         clock.now += 1
         append(record, update)
-        writer.row_appended()
+        writer.flush()
     assert 3 * len(requests) < 0.1 * 600
     writer.finish("FINISHED")
     assert len({step for _, step, _ in rows_of(tracking.uri, writer.run_id)}) == update
@@ -248,7 +207,7 @@ def test_a_locked_store_holds_nothing_up_and_nothing_is_lost(start, tracking, ca
     for update in range(1, 11):
         clock.now += 3
         append(record, update)
-        writer.row_appended()
+        writer.flush()
     assert time.monotonic() - started < 5
     assert caplog.records == []  # 30 s are a passing lock, not worth a word
     clock.now += 100
@@ -275,7 +234,7 @@ def test_a_server_that_is_down_costs_a_warning_and_an_import_mends_it(
     for update in range(1, 50):
         append(record, update)
         clock.now += 0.5
-        writer.row_appended()
+        writer.flush()
     record.end("FINISHED", 49)
     writer.finish("FINISHED")
     assert time.monotonic() - started < 30
@@ -350,7 +309,7 @@ def test_where_runs_go_by_default(tmp_path, monkeypatch):
 def test_a_resumed_run_goes_on_in_its_store_from_any_directory(start, tracking, tmp_path, monkeypatch):
     record = start()
     first = open_writer(tracking, record.folder)
-    first.flush()
+    assert first.run_id is not None
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     second = open_writer(dataclasses.replace(tracking, uri=None), record.folder)
@@ -370,8 +329,6 @@ def test_no_tracking_is_no_tracking(start, tracking):
     record = start()
     writer = open_writer(dataclasses.replace(tracking, kind="none"), record.folder)
     assert isinstance(writer, NullWriter)
-    writer.row_appended()
-    writer.flush()
     writer.set_tags({})
     writer.finish("FINISHED")
     assert not (record.folder / "tracking.json").exists()
@@ -415,9 +372,37 @@ STARTER = textwrap.dedent("""
         for update in range(1, 101):
             record.append_metrics({"update": update, "timesteps": update, "loss": 1.0})
             record.append_timings({"update": update})
-            writer.row_appended()
         writer.finish("FINISHED")
 """)
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from sched_rl.config.schema import TrackingConfig
+    from sched_rl.tracking.columns import record_columns
+    from sched_rl.tracking.mlflow_writer import open_writer
+    from sched_rl.tracking.provenance import collect_provenance
+    from sched_rl.tracking.record import RunRecord
+    record = RunRecord.create(Path("run"), record_columns(1))
+    record.write_config({"seed": 1, "agent": {"name": "ppo"}, "env": {"name": "heavy"}})
+    record.write_provenance(collect_provenance(seed=1, threads=1, device="cpu", config_digest="d"))
+    open_writer(TrackingConfig(kind="mlflow", uri=sys.argv[1], experiment="e"), record.folder)
+    record.append_metrics({"update": 1, "timesteps": 64, "loss": 1.0})
+    os.kill(os.getpid(), signal.SIGKILL)
+""")
+
+
+def test_a_killed_run_is_completed_as_killed(tmp_path, tracking):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", KILLED, tracking.uri], cwd=tmp_path, env=environment)
+    assert ended.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while [status for _, status in runs_of(tracking.uri)] != ["KILLED"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ((run_id, _),) = runs_of(tracking.uri)
+    assert ("loss", 64, 1.0) in rows_of(tracking.uri, run_id)
 
 
 def start_together(folder, count):
