@@ -12,8 +12,9 @@ from pathlib import Path
 
 HALVES = ("dev", "frozen")
 
-#: Seeds of a kind, by half; healthy runs have as many in every setting.
-SEEDS = {"dev": (1, 2, 3, 4, 5), "frozen": (11, 12, 13, 14, 15)}
+#: Seeds of a kind, by half; healthy runs have as many in every setting. The frozen ones were drawn (`secrets.randbelow`)
+#: before a rule was tuned on the dev half as a whole, and committed untrained.
+SEEDS = {"dev": (1, 2, 3, 4, 5), "frozen": (8989699, 6645957, 9571628, 8905218, 6190318)}
 
 #: Clusters, by name; on all but the long ones the healthy training is seen to learn.
 SETTINGS = {
@@ -23,17 +24,12 @@ SETTINGS = {
     "heavy4": ("env=heavy", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "bursty8": ("env=bursty", "env.heavy_tail_frac=0.25"),
     "event8": ("env=heavy", "env.step=event", "env.jobs_per_episode=60"),
-    "mlp8": (
-        "env=heavy",
-        "agent/network=mlp",
-        "agent.network.observation=rich",
-        "agent.network.hidden_sizes=[64,64]",
-    ),
-    "attention8": ("env=heavy", "agent/network=attention", "agent.network.observation=rich"),
+    "gamma8": ("env=heavy", "agent.gamma=0.99", "agent.gae_lambda=0.95"),
+    "slow8": ("env=heavy", "agent.lr=1e-3", "agent.total_steps=98304"),
     "playbook_long": ("env=playbook",),
     "heavy_long": ("env=heavy", "env.arrival_span=40000"),
 }
-HEALTHY_SETTINGS = ("heavy8", "tail8", "heavy16", "heavy4", "bursty8", "event8", "mlp8", "attention8")
+HEALTHY_SETTINGS = ("heavy8", "tail8", "heavy16", "heavy4", "bursty8", "event8", "gamma8", "slow8")
 
 #: Settings that the seeds of a kind go through, in turn. The frozen half begins at the second one.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -54,7 +50,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "early_best": ("heavy8", "tail8", "heavy16"),
     "narrow_eval": ("heavy8", "tail8", "heavy16"),
     "pg_loss_extreme": ("heavy8", "tail8", "heavy16"),
-    "reward_mismatch": ("heavy8", "tail8", "heavy16"),
+    "reward_mismatch": ("playbook_long", "heavy_long"),
     "not_beating_baseline": ("heavy8", "tail8", "heavy16"),
 }
 
