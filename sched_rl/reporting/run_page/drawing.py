@@ -56,8 +56,7 @@ def draw_panel(panel: Panel, curves: RunCurves, spans: Sequence[Span], marks: Se
         rows = thinned(known[series.column])
         if rows.size:
             steps, values = curves.steps[rows], known[series.column][rows]
-            places = [(x.place(step), y.place(value)) for step, value in zip(steps, values, strict=True)]
-            inner += _curve(series, places)
+            inner += _curve(series, _corners(x.places(steps), y.places(values)))
             points[series.column] = steps.tolist(), [float(f"{value:.4g}") for value in values]
     if panel.early_stops:
         inner += _early_stops(curves, x)
@@ -108,33 +107,32 @@ def _y_scale(panel: Panel, columns: Iterable[FloatArray]) -> Scale:
     return Scale(low, high if high > low else low + 1.0, float(panel.height), 0.0)
 
 
-def _curve(series: Series, places: Sequence[tuple[float, float]]) -> list[Element]:
-    texts = [f"{number_text(x)},{number_text(y)}" for x, y in places]
+def _curve(series: Series, corners: Sequence[str]) -> list[Element]:
     drawn = []
-    if len(texts) > 1 and not series.is_points:
+    if len(corners) > 1 and not series.is_points:
         kind = f"curve {series.color}{' dashed' * series.is_dashed}"
-        drawn.append(element("path", {"class": kind, "d": f"M{' '.join(texts)}"}))
-    if len(texts) == 1 or series.is_points or (series.is_marked and len(texts) <= _MARKED):
+        drawn.append(element("path", {"class": kind, "d": f"M{' '.join(corners)}"}))
+    if len(corners) == 1 or series.is_points or (series.is_marked and len(corners) <= _MARKED):
         # a line of no length with a round end is a point
-        dots = "".join(f"M{text}h0" for text in texts)
+        dots = "".join(f"M{corner}h0" for corner in corners)
         drawn.append(element("path", {"class": f"dots {series.color}", "d": dots}))
     return drawn
 
 
 def _noise(band: NoiseBand, curves: RunCurves, x: Scale, y: Scale) -> Element:
     chosen = thinned(band.low)
-    steps = [x.place(step) for step in curves.steps[band.rows[chosen]]]
-    upper = zip(steps, band.high[chosen], strict=True)
-    lower = zip(reversed(steps), band.low[chosen][::-1], strict=True)
-    outline = " ".join(
-        f"{number_text(place)},{number_text(y.place(edge))}" for place, edge in [*upper, *lower]
-    )
-    return element("path", {"class": "noise", "d": f"M{outline}Z"})
+    steps = x.places(curves.steps[band.rows[chosen]])
+    upper, lower = _corners(steps, y.places(band.high[chosen])), _corners(steps, y.places(band.low[chosen]))
+    return element("path", {"class": "noise", "d": f"M{' '.join([*upper, *reversed(lower)])}Z"})
+
+
+def _corners(x: FloatArray, y: FloatArray) -> list[str]:
+    return [f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
 
 
 def _early_stops(curves: RunCurves, x: Scale) -> list[Element]:
     stopped = np.flatnonzero(np.nan_to_num(curves.column("early_stop")) > 0)
-    pixels = dict.fromkeys(number_text(x.place(step)) for step in curves.steps[stopped])
+    pixels = dict.fromkeys(map(number_text, x.places(curves.steps[stopped]).tolist()))
     line = "".join(f"M{pixel} 0v7" for pixel in pixels)
     return [element("path", {"class": "stops", "d": line})] if line else []
 

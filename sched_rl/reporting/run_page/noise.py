@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from sched_rl.diagnosis.curves import FloatArray, IntArray
+from sched_rl.diagnosis.differences import stratified_differences
 from sched_rl.diagnosis.signals import Signals
 
 
@@ -36,13 +38,20 @@ def noise_bands(signals: Signals) -> dict[str, NoiseBand]:
     means = [signals.difference(best, e).standard_error for e in evaluations]
     bands = {"eval_mean_return": _band(signals, float(signals.mean[best]), means)}
     if signals.blocks.shape[1] and signals.curves.has("eval_min_block_return"):
-        worst_blocks = signals.blocks.argmin(axis=1)
-        worst = [
-            signals.block_difference(best, e, int(block)).standard_error
-            for e, block in zip(evaluations, worst_blocks, strict=True)
-        ]
-        bands["eval_min_block_return"] = _band(signals, float(signals.worst[best]), worst)
+        by_block = np.stack([_block_errors(signals, block) for block in range(signals.blocks.shape[1])])
+        worst = by_block[signals.blocks.argmin(axis=1), list(evaluations)]
+        bands["eval_min_block_return"] = _band(signals, float(signals.worst[best]), worst.tolist())
     return {name: band for name, band in bands.items() if np.isfinite(band.low).any()}
+
+
+def _block_errors(signals: Signals, block: int) -> FloatArray:
+    """[E] standard errors of a block's difference from the best evaluation."""
+    matrix, table = signals.episode_matrix(), signals.curves.evaluations
+    members = None if table is None else table.blocks == block
+    if matrix is None or members is None or not members.any():
+        return np.full(signals.num_evals, math.sqrt(2) * signals.block_jitter(block))
+    own = matrix[:, members] - matrix[signals.best, members]
+    return np.array([each.standard_error for each in stratified_differences(own, np.zeros(members.sum()))])
 
 
 def _band(signals: Signals, level: float, standard_errors: list[float]) -> NoiseBand:

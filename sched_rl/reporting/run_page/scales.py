@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 #: Most numbers beside an axis.
 _MOST_TICKS = 6
 
@@ -20,16 +23,19 @@ class Scale:
     is_log: bool = False
 
     def place(self, value: float) -> float:
-        """The pixel of a value; a logarithmic axis has room for positive values only."""
-        low, high = self._own(self.low), self._own(self.high)
-        return self.start + (self._own(value) - low) / (high - low) * (self.end - self.start)
+        """The pixel of a value."""
+        return float(self.places(np.array([value]))[0])
+
+    def places(self, values: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The pixels of values; a logarithmic axis has room for positive ones only."""
+        own = np.log10 if self.is_log else np.asarray
+        low, high = own([self.low, self.high])
+        shares: npt.NDArray[np.float64] = (own(values) - low) / (high - low)
+        return self.start + shares * (self.end - self.start)
 
     def ticks(self) -> list[float]:
         """Round numbers within the axis, ascending."""
         return _log_ticks(self.low, self.high) if self.is_log else linear_ticks(self.low, self.high)
-
-    def _own(self, value: float) -> float:
-        return math.log10(value) if self.is_log else value
 
 
 def linear_ticks(low: float, high: float, most: int = _MOST_TICKS) -> list[float]:
