@@ -101,6 +101,8 @@ _TABLE = {
     "agent.lr_schedule.warmup_frac": "[0, 1)",
     "agent.weights": "(-inf, inf)",
     "agent.noop_threshold": "(-inf, inf)",
+    "agent.num_futures": "[1, 65536]",
+    "agent.horizon_s": "(0, inf)",
     "eval.first_seed": "[0, 2147483647]",
     "eval.num_blocks": "[1, 1000000]",
     "eval.episodes_per_block": "[1, 1000000]",

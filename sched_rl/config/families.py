@@ -8,7 +8,7 @@ from typing import Any
 
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.convert import show
-from sched_rl.config.suggest import did_you_mean
+from sched_rl.config.suggest import did_you_mean, one_of
 from sched_rl.errors import ConfigError
 
 #: Keys of env that a family takes from the run's own env: the cluster, its semantics and its reward. One
@@ -30,6 +30,9 @@ SHARED_KEYS = (
 
 #: Kinds of agents that learn; the others are fixed.
 LEARNED_KINDS = ("ppo",)
+
+#: Kinds of schedulers that a rollout can follow: what they do follows from the state.
+BASE_KINDS = ("priority_rule", "linear_score")
 
 
 def add_families(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
@@ -62,7 +65,32 @@ def add_baselines(tree: dict[str, Any], sources: ConfigSources, recorded: Mappin
     agents: dict[str, Any] = {}
     for name in names:
         agents[name] = recorded.get(name) or _baseline(f"baselines={show(names)}", name, sources)
+        add_base(agents[name], sources)
     tree["baseline_agents"] = agents
+
+
+def add_base(agent: dict[str, Any], sources: ConfigSources) -> None:
+    """Fill `base_agent` of a rollout with the config of the scheduler that its `base` names, in place.
+
+    A recorded one is kept while it is the one named.
+
+    Raises:
+        ConfigError: when the name is no agent or is one that a rollout cannot follow.
+    """
+    base = agent.get("base")
+    if agent.get("kind") != "rollout" or not isinstance(base, str):
+        return
+    recorded = agent.get("base_agent")
+    if isinstance(recorded, Mapping) and recorded.get("name") == base:
+        return
+    options = {name: dict(sources.option("agent", name)["agent"]) for name in sources.options("agent")}
+    allowed = [name for name, option in options.items() if option.get("kind") in BASE_KINDS]
+    if base not in allowed:
+        raise ConfigError(
+            f"agent.base={base}: must be a scheduler whose actions follow from the state: {one_of(allowed)}"
+            f"{did_you_mean(base, allowed)}"
+        )
+    agent["base_agent"] = options[base]
 
 
 def refuse_idle_keys(keys: list[str], tree: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from sched_rl.config.choices import check_choice, is_choice, refuse_absent_groups
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
-from sched_rl.config.families import LEARNED_KINDS, add_baselines, add_families, refuse_idle_keys
+from sched_rl.config.families import LEARNED_KINDS, add_base, add_baselines, add_families, refuse_idle_keys
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
 from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
 from sched_rl.config.rules import check_config, check_training
@@ -90,6 +90,8 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     refuse_idle_keys([override.key_or_group for override in values], plain)
     add_families(plain, sources, recorded.get("families") or {})
     add_baselines(plain, sources, recorded.get("baseline_agents") or {})
+    if isinstance(plain.get("agent"), dict):
+        add_base(plain["agent"], sources)
     complete_sweep(plain)
     config = tree_to_config(plain)
     check_config(config)

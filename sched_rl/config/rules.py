@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sched_rl.config.bounds import check_bounds
 from sched_rl.config.convert import show
 from sched_rl.config.schema import (
+    AgentConfig,
     AttentionConfig,
     Config,
     EnvConfig,
@@ -14,6 +15,7 @@ from sched_rl.config.schema import (
     LinearScoreConfig,
     MlpConfig,
     PpoConfig,
+    RolloutConfig,
     ScorerConfig,
 )
 from sched_rl.errors import ConfigError
@@ -99,10 +101,25 @@ def _network(config: Config) -> str | None:
 
 
 def _weights(config: Config) -> str | None:
-    for agent in (config.agent, *config.baseline_agents.values()):
-        if isinstance(agent, LinearScoreConfig) and len(agent.weights) != LINEAR_SCORE_FEATURES:
-            return f"agent.weights={show(agent.weights)}: must be {LINEAR_SCORE_FEATURES} numbers"
+    for agent in _agents(config):
+        scored = agent.base_agent if isinstance(agent, RolloutConfig) else agent
+        if isinstance(scored, LinearScoreConfig) and len(scored.weights) != LINEAR_SCORE_FEATURES:
+            return f"agent.weights={show(scored.weights)}: must be {LINEAR_SCORE_FEATURES} numbers"
     return None
+
+
+def _futures(config: Config) -> str | None:
+    for agent in _agents(config):
+        if isinstance(agent, RolloutConfig) and agent.future == "model" and config.env.families is not None:
+            return (
+                f"agent={agent.name}: agent.future=model cannot resample the arrivals of env={config.env.name}, whose "
+                "episodes do not say which family they are of; choose one family, or agent.future=oracle"
+            )
+    return None
+
+
+def _agents(config: Config) -> tuple[AgentConfig, ...]:
+    return (config.agent, *config.baseline_agents.values())
 
 
 def _due_times(config: Config) -> str | None:
@@ -168,6 +185,7 @@ _RULES: tuple[Callable[[Config], str | None], ...] = (
     _rollout,
     _network,
     _weights,
+    _futures,
     _due_times,
     _splits,
     _family_lists,

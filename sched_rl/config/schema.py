@@ -199,8 +199,24 @@ class LinearScoreConfig:
     noop_threshold: float | None
 
 
-FixedSchedulerConfig = PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig
-AgentConfig = PpoConfig | PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig:
+    """One step of improvement by simulation: every legal action, then `base` to the end, and the best is taken.
+
+    `base_agent` is the scheduler that `base` names, filled in at load.
+    """
+
+    kind: Literal["rollout"]
+    name: str
+    base: str
+    future: Literal["oracle", "model"]
+    num_futures: int
+    horizon_s: float | None
+    base_agent: PriorityRuleConfig | LinearScoreConfig
+
+
+FixedSchedulerConfig = PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig | RolloutConfig
+AgentConfig = PpoConfig | FixedSchedulerConfig
 
 
 @dataclass(frozen=True, kw_only=True)

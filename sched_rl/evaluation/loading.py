@@ -13,7 +13,7 @@ from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.errors import ConfigError
 from sched_rl.evaluation.learned import LearnedScheduler
-from sched_rl.schedulers.base import Scheduler
+from sched_rl.schedulers.base import Scheduler, SimulatingScheduler
 from sched_rl.schedulers.registry import build_scheduler
 
 
@@ -53,6 +53,11 @@ class LoadedScheduler:
         """Read the run's config and its best checkpoint."""
         self.config = load_config_file(folder / CONFIG_FILE)
         self._scheduler = scheduler_of(self.config, folder)
+        if isinstance(self._scheduler, SimulatingScheduler):
+            raise ConfigError(
+                f"{folder}: agent={self.config.agent.name} simulates the whole cluster, which one observation does not "
+                f"hold; play it with `python -m sched_rl.evaluate checkpoint={folder}`"
+            )
         self._scheduler.begin([self.config.env], [self.config.seed])
         self.layout: ObservationLayout = observation_layout(self.config.env, self._scheduler.encoding)
 

@@ -14,7 +14,7 @@ from sched_rl.envs.batch import ClusterBatch
 from sched_rl.evaluation.blocks import Block, block_workloads
 from sched_rl.evaluation.fluid_bound import fluid_bound
 from sched_rl.evaluation.schedule_metrics import metrics_by_width, schedule_metrics
-from sched_rl.schedulers.base import Scheduler
+from sched_rl.schedulers.base import Scheduler, SimulatingScheduler
 from sched_rl.workloads.workload import Workload
 
 #: Most clusters in one batch; more episodes run batch after batch. A score does not depend on the grouping.
@@ -70,6 +70,8 @@ def _run_batch(scheduler: Scheduler, tasks: Sequence[_Task]) -> list[Episode]:
     batch = ClusterBatch(tasks[0].family, scheduler.encoding, len(tasks))
     for index, task in enumerate(tasks):
         batch.begin(index, task.family, task.workload)
+    if isinstance(scheduler, SimulatingScheduler):
+        scheduler.watch(batch)
     scheduler.begin([task.family for task in tasks], [task.workload.seed for task in tasks])
     active = ~batch.state.clusters["finished"]
     while active.any():

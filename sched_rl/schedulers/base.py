@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.envs.batch import ClusterBatch
 
 
 class Scheduler(Protocol):
@@ -36,4 +37,13 @@ class Scheduler(Protocol):
         Returns:
             int64 (N,), 0 = no-op.
         """
+        ...
+
+
+@runtime_checkable
+class SimulatingScheduler(Scheduler, Protocol):
+    """One that needs the clusters themselves, to try its actions on copies of them."""
+
+    def watch(self, batch: ClusterBatch) -> None:
+        """Schedule for these clusters from the next `begin` on; row i of `actions` is cluster i."""
         ...

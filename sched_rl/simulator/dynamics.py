@@ -51,7 +51,7 @@ def step_clusters(
             cluster.reward = cluster.dt_s = 0.0
             cluster.invalid_action = cluster.noop_feasible = False
         else:
-            _step(state, rules, c, actions[c])
+            step_cluster(state, rules, c, actions[c])
             write_action_mask(state, rules, c, action_mask[c])
             num_finished += cluster.finished
     return num_finished
@@ -96,7 +96,8 @@ def available_work(state: ClusterState, rules: Rules, c: int) -> float:
 
 
 @subkernel
-def _step(state: ClusterState, rules: Rules, c: int, action: int) -> None:
+def step_cluster(state: ClusterState, rules: Rules, c: int, action: int) -> None:
+    """One step of a cluster that is not finished; the mask and the count of feasible jobs are left to the caller."""
     cluster = state.clusters[c]
     some_job_fitted = cluster.num_feasible > 0
     before_s, gain = cluster.now_s, 0.0

@@ -58,7 +58,7 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
     queue = (state.queue[c], state.queue_demand[c], state.queue_features[c])
     # Jobs that arrive at one instant may come in any order here; `calendar` finds their true one.
     queue[0][:] = np.argsort(workload.submit_s)
-    _fill_queue(state.jobs[c], state.demand[c], queue, capacity, longest_s, highest)
+    fill_queue(state.jobs[c], state.demand[c], queue, 0, capacity, longest_s, highest)
     cluster = state.clusters[c]
     cluster["horizon_s"] = workload.horizon_s
     cluster["total_work"] = workload.total_work
@@ -86,20 +86,31 @@ def _fill_jobs(
 
 
 @kernel
-def _fill_queue(
+def fill_queue(
     jobs: Records,
     demand: Ints,
     queue: tuple[Ints, Ints, Floats],
+    first: int,
     capacity: Ints,
     longest_s: float,
     highest: int,
 ) -> None:
-    """What arrivals, starts and observations read of the jobs, in the order of arrival that queue[0] gives."""
+    """What arrivals, starts and observations read of the jobs, in the order of arrival that queue[0] gives.
+
+    Args:
+        jobs: of `state.JOB` (n,), a cluster's; their place is written.
+        demand: int32 (n, R).
+        queue: a cluster's queue, queue_demand and queue_features from one place on; the last two are written.
+        first: that place.
+        capacity: int32 (R,), units of each resource.
+        longest_s: duration that counts as 1, seconds.
+        highest: priority that counts as 1.
+    """
     order, queue_demand, queue_features = queue
     for place in range(order.shape[0]):
         j = order[place]
         job, features = jobs[j], queue_features[QUEUE_FEATURES * place : QUEUE_FEATURES * (place + 1)]
-        job.place = place
+        job.place = first + place
         for r in range(capacity.shape[0]):
             queue_demand[r, place] = demand[j, r]
         duration_share = np.float32(min(job.duration_s / longest_s, 1.0))  # float32 may have rounded up

@@ -9,7 +9,15 @@ from sched_rl import evaluate, train
 ENVS = "bursty, deadline, heavy, heavy_tail, light, mixed, playbook"
 AGENTS = (
     "fifo, least_work, linear_score, longest, narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, "
-    "priority, rand_feas_no0, sjf"
+    "priority, rand_feas_no0, rollout, sjf"
+)
+BASES = (
+    "must be a scheduler whose actions follow from the state: fifo, least_work, linear_score, longest, narrowest, "
+    "priority or sjf"
+)
+MIXTURE = (
+    "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
+    "choose one family, or agent.future=oracle"
 )
 QUOTED = "a value with '=', ',', '(' or ')' in it is quoted"
 KINDS = "a configuration names a kind, never a Python object"
@@ -168,6 +176,12 @@ TRAIN = [
     ("baselines=[ppo]", "baselines=[ppo]: ppo learns; baselines are fixed schedulers such as sjf"),
     ("baselines=[sjf,sjf]", "baselines=[sjf,sjf]: names sjf twice"),
     ("agent=linear_score agent.weights=[1,2]", "agent.weights=[1.0,2.0]: must be 6 numbers"),
+    ("agent=rollout agent.base=sfj", f"agent.base=sfj: {BASES} (did you mean sjf?)"),
+    ("agent=rollout agent.base=rand_feas_no0", f"agent.base=rand_feas_no0: {BASES}"),
+    ("agent=rollout agent.base=rollout", f"agent.base=rollout: {BASES}"),
+    ("agent=rollout agent.num_futures=0", "agent.num_futures=0: must be in [1, 65536]"),
+    ("agent=rollout env=mixed", f"agent=rollout: {MIXTURE}"),
+    ("agent=sjf baselines=[rollout] env=mixed", f"agent=rollout: {MIXTURE}"),
     # what must not reach Hydra
     ("agent._target_=os.system", f"agent._target_=os.system: _target_ is refused: {KINDS}"),
     (
