@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sched_rl.config.suggest import did_you_mean
 from sched_rl.errors import ConfigError, SchedRLError
+from sched_rl.quick_import import quick_import
 
 if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
@@ -95,7 +96,8 @@ def run_command(
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
         # Hydra is slow to import, and a misspelt option needs no Hydra.
-        from sched_rl.config.compose import ConfigSources
+        with quick_import("sched_rl.config.compose"):
+            from sched_rl.config.compose import ConfigSources
 
         sources = ConfigSources(arguments.config_dirs)
         if arguments.wants_help:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sched_rl.command_line import Arguments, run_command
 from sched_rl.errors import ConfigError
+from sched_rl.quick_import import quick_import
 
 if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
@@ -30,7 +31,8 @@ def _start(arguments: Arguments, sources: ConfigSources) -> int:
     for key in ("output", "schedule_output"):
         _check_writable(key, paths[key])
     check_device(command.config)
-    from sched_rl.evaluator import run_evaluate
+    with quick_import("sched_rl.evaluator"):
+        from sched_rl.evaluator import run_evaluate
 
     return run_evaluate(command.config, paths["checkpoint"], paths["output"], paths["schedule_output"])
 

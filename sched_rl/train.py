@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sched_rl.command_line import Arguments, run_command
 from sched_rl.errors import ConfigError
+from sched_rl.quick_import import quick_import
 
 if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
@@ -46,7 +47,8 @@ def run_training(
     if resume is not None:
         check_resumable(resume)
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
-    from sched_rl.trainer import train
+    with quick_import("sched_rl.trainer"):
+        from sched_rl.trainer import train
 
     watching = [*_live_diagnosis(command.config, folder), *observers]
     # The jobs of a multirun are grouped by its folder's name.

@@ -15,7 +15,7 @@ PACKAGES = ("sched_rl", "sweeps", "analysis")
 
 # From the bottom to the top; a part may import its own layer and those before it.
 LAYERS = (
-    {"errors", "interrupts", "kernels", "seeding", "statistics"},
+    {"errors", "interrupts", "kernels", "quick_import", "seeding", "statistics"},
     {"config"},
     {"workloads"},
     {"simulator"},

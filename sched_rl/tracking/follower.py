@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sched_rl.errors import SchedRLError
+from sched_rl.quick_import import quick_import
 from sched_rl.tracking.mlflow_run import MlflowRun
 from sched_rl.tracking.mlflow_store import import_store
 from sched_rl.tracking.mlflow_writer import MlflowWriter
@@ -49,7 +50,7 @@ class Follower:
     def obey(self, message: dict[str, Any]) -> None:
         """Carry out one message."""
         if message["do"] == "import":
-            with suppress(SchedRLError):  # told when a run opens
+            with suppress(SchedRLError), quick_import("mlflow"):  # an error is told when a run opens
                 import_store(message["uri"])
         elif message["do"] == "open":
             os.chdir(message["cwd"])  # where artifacts of some stores go
