@@ -12,8 +12,8 @@ from pathlib import Path
 
 HALVES = ("dev", "frozen")
 
-#: Seeds of a kind, by half; healthy runs have as many in every setting. The frozen ones were drawn (`secrets.randbelow`)
-#: before a rule was tuned on the dev half as a whole, and committed untrained.
+#: Seeds of a kind, by half; healthy runs have as many in every setting. The frozen ones were drawn with
+#: `secrets.randbelow` before a rule was tuned on the whole dev half, and committed untrained.
 SEEDS = {"dev": (1, 2, 3, 4, 5), "frozen": (8989699, 6645957, 9571628, 8905218, 6190318)}
 
 #: Clusters, by name; on all but the long ones the healthy training is seen to learn.

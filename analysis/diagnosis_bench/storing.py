@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 
 from analysis.diagnosis_bench.judging import with_fresh_seeds
-from sched_rl.diagnosis.curves import BaselineScores, EvaluationTable, FloatArray, RunCurves
+from sched_rl.diagnosis.curves import MEASURED, BaselineScores, EvaluationTable, FloatArray, RunCurves
 from sched_rl.diagnosis.reading import read_run_folder
 from sched_rl.errors import RunFolderError, SchedRLError
 
-#: Measurements of an episode that rules read.
-_MEASURED = ("return", "mean_wait_s", "mean_bounded_slowdown", "throughput_jobs_per_hour", "utilization")
 _DIGITS = 5
 
 
@@ -43,7 +41,7 @@ def store(folder: Path, path: Path) -> None:
             "updates": table.updates.tolist(),
             "blocks": table.blocks.tolist(),
             "seeds": table.seeds.tolist(),
-            "values": {name: [_rounded(row) for row in table.values[name]] for name in _MEASURED},
+            "values": {name: [_rounded(row) for row in table.values[name]] for name in MEASURED},
         },
         "baselines": _scores(curves.baselines),
         "fresh": _scores(curves.fresh),
@@ -92,7 +90,7 @@ def _scores(scores: Mapping[str, BaselineScores]) -> dict[str, Any]:
             "places": [list(place) for place in score.episodes],
             "values": {
                 key: _rounded(np.array([episode[key] for episode in score.episodes.values()]))
-                for key in _MEASURED
+                for key in MEASURED
             },
         }
         for name, score in scores.items()

@@ -16,6 +16,15 @@ IntArray = npt.NDArray[np.int64]
 #: Columns that count updates or steps, the first that is there names the place on the curves.
 STEP_COLUMNS = ("update", "timesteps")
 
+#: Measurements of an episode that rules read.
+MEASURED = (
+    "return",
+    "mean_wait_s",
+    "mean_bounded_slowdown",
+    "throughput_jobs_per_hour",
+    "completed_jobs",
+)
+
 
 @dataclass(frozen=True)
 class EvaluationTable:

@@ -1,9 +1,8 @@
-"""The evaluations of a run: their noise, the best, the drop in which the run stands, its swings, its rivals."""
+"""The evaluations of a run: their noise, the best, what lies above and below what, blocks and rivals."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -13,25 +12,6 @@ from sched_rl.diagnosis.columns import ColumnSignals
 from sched_rl.diagnosis.curves import FloatArray, IntArray
 from sched_rl.diagnosis.differences import Difference, stratified_difference, stratified_differences
 from sched_rl.statistics import Interval, mean_interval, series_noise
-
-
-@dataclass(frozen=True)
-class Drop:
-    """The evaluations from a place on lie below the best before it.
-
-    Attributes:
-        best: evaluation (index) that is the best so far.
-        first: first evaluation of the drop.
-        last: last evaluation.
-        difference: last evaluations minus the best, paired.
-        share_of_gain: the drop over what had been gained since the first evaluation; inf where nothing had.
-    """
-
-    best: int
-    first: int
-    last: int
-    difference: Difference
-    share_of_gain: float
 
 
 class EvaluationSignals(ColumnSignals):
@@ -154,13 +134,22 @@ class EvaluationSignals(ColumnSignals):
 
     @cached_property
     def gain(self) -> float:
-        """What the best evaluation has over the first; at least 0."""
-        return max(float(self.mean[self.best] - self.mean[0]), 0.0) if self.num_evals else 0.0
+        """What the best evaluation has over the first that did anything; at least 0."""
+        if not self.num_evals:
+            return 0.0
+        waits = np.nan_to_num(self.at_evals("eval_noop_frac")) >= self.limits.noop_always
+        start = 0 if waits.all() else int(np.argmin(waits))
+        return max(float(self.mean[self.best] - self.mean[start]), 0.0)
+
+    @property
+    def unit(self) -> float:
+        """What a move of the returns is measured by: the gain, or the spread of episodes where that is larger."""
+        return max(self.gain, self.episode_spread)
 
     @property
     def material(self) -> float:
         """The smallest difference of returns that is worth a finding."""
-        return self.limits.material_frac * max(self.gain, self.episode_spread)
+        return self.limits.material_frac * self.unit
 
     @property
     def material_frac_of_spread(self) -> float:
@@ -186,50 +175,6 @@ class EvaluationSignals(ColumnSignals):
         others = self.other_blocks(earlier, later, int(self.blocks[later].argmin()))
         return others.mean > -self.limits.standard_errors * others.standard_error
 
-    @cached_property
-    def drop(self) -> Drop | None:
-        """The drop in which the run stands now: it has held for `persistence_evaluations`; None where there is none."""
-        need, last = self.limits.persistence_evaluations, self.num_evals - 1
-        if self.num_evals < self.limits.min_evaluations:
-            return None
-        best = self.best
-        below = [self.is_below(best, e) for e in range(best + 1, self.num_evals)]
-        if len(below) < need or not all(below[-need:]):
-            return None
-        first = last
-        while first - 1 > best and below[first - 1 - best - 1]:
-            first -= 1
-        change = self.difference(best, last)
-        share = -change.mean / self.gain if self.gain > 0 else math.inf
-        return Drop(best, first, last, change, share)
-
-    def is_gradual(self, drop: Drop) -> bool:
-        """Whether the fall took its time: half of it was not yet done a fifth of the way from the best to the end."""
-        half = (self.mean[drop.best] + float(self.mean[-2:].mean())) / 2
-        after = np.flatnonzero(self.mean[drop.best :] < half)
-        first = int(after[0]) if after.size else drop.last - drop.best
-        return first >= max(
-            self.limits.persistence_evaluations + 1, self.limits.early_frac * (drop.last - drop.best)
-        )
-
-    def worst_fell_first(self, drop: Drop) -> str:
-        """Whether the worst block lay below its best clearly before the mean did: `yes`, `no` or `unknown`."""
-        if self.blocks.shape[1] < 2:
-            return "unknown"
-        margin = max(2 * self.jitter, self.material)
-        fallen = np.flatnonzero(self.worst[drop.best :] < self.worst[drop.best] - margin) + drop.best
-        return "yes" if fallen.size and fallen[0] < drop.first else "no"
-
-    @property
-    def has_improved(self) -> bool:
-        """Whether two neighbouring evaluations lie clearly above the first one."""
-        return any(self.is_above(0, e) and self.is_above(0, e + 1) for e in range(1, self.num_evals - 1))
-
-    @cached_property
-    def is_flat(self) -> bool:
-        """Whether nothing has come of the training so far."""
-        return not self.has_improved
-
     def is_above(self, earlier: int, later: int) -> bool:
         """Whether an evaluation lies clearly and materially above another one."""
         if later <= earlier:
@@ -237,11 +182,6 @@ class EvaluationSignals(ColumnSignals):
         change = self.difference(earlier, later)
         margin = self.limits.standard_errors * math.hypot(change.standard_error, self.jitter)
         return change.mean > max(margin, self.material_frac_of_spread)
-
-    def rises_after(self, evaluation: int) -> bool:
-        """Whether the last evaluations lie clearly above one."""
-        last = self.num_evals - 1
-        return self.is_above(evaluation, last) and self.is_above(evaluation, last - 1)
 
     @cached_property
     def typical_standard_error(self) -> float:
@@ -251,27 +191,6 @@ class EvaluationSignals(ColumnSignals):
             return math.nan
         steps = stratified_differences(np.diff(matrix, axis=0), table.blocks)
         return float(np.median([step.standard_error for step in steps]))
-
-    @cached_property
-    def swings(self) -> list[tuple[int, int]]:
-        """Alternating moves of eval_mean_return, (from, to): clear of the noise, a material share of its range."""
-        if self.num_evals < self.limits.min_evaluations:
-            return []
-        low, high = np.percentile(
-            self.mean, [10, 90]
-        )  # one evaluation far off must not hide the other swings
-        usual = float(high - low) if self.curves.evaluations is not None else float(np.ptp(self.mean))
-        size = self.limits.material_frac * max(usual, self.gain, self.episode_spread)
-        return [
-            (a, b)
-            for a, b in zigzag(self.mean, size)
-            if abs(self.difference(a, b).z) > self.limits.standard_errors or self.curves.evaluations is None
-        ]
-
-    @property
-    def min_swings(self) -> int:
-        """Swings that make a sawtooth: a course and its recovery explain three, and noise grows with the run."""
-        return max(5, self.num_evals // 4)
 
     def block_difference(self, earlier: int, later: int, block: int) -> Difference:
         """One block of an evaluation minus the same block of another."""
@@ -334,25 +253,3 @@ class EvaluationSignals(ColumnSignals):
 def _interval(differences: bytes, blocks: tuple[int, ...]) -> Interval:
     """The interval that the final table prints; kept, since a live diagnosis asks again until the best changes."""
     return mean_interval(np.frombuffer(differences), strata=blocks, seed=0)
-
-
-def zigzag(values: FloatArray, size: float) -> list[tuple[int, int]]:
-    """Alternating moves of at least a size, from turning point to turning point."""
-    moves: list[tuple[int, int]] = []
-    low = high = 0
-    for now in range(1, len(values)):
-        low = now if values[now] < values[low] else low
-        high = now if values[now] > values[high] else high
-        if moves:
-            start, end = moves[-1]
-            is_up = values[end] > values[start]
-            if is_up == bool(values[now] > values[end]) and values[now] != values[end]:
-                moves[-1] = (start, now)
-                low = high = now
-            elif abs(values[now] - values[end]) >= size:
-                moves.append((end, now))
-                low = high = now
-        elif values[high] - values[low] >= size:
-            moves.append((min(low, high), max(low, high)))
-            low = high = now
-    return moves

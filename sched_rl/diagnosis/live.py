@@ -11,16 +11,13 @@ import numpy as np
 
 from sched_rl.config.convert import config_to_dict
 from sched_rl.config.schema import Config
-from sched_rl.diagnosis.curves import EvaluationTable, RunCurves
+from sched_rl.diagnosis.curves import MEASURED, EvaluationTable, RunCurves
 from sched_rl.diagnosis.engine import diagnose
 from sched_rl.diagnosis.findings import HEALTHY, Diagnosis, Finding
 from sched_rl.diagnosis.reading import baseline_scores, evaluation_table
 from sched_rl.evaluation.summary import Evaluation
 from sched_rl.observers import Observation, Reaction
 from sched_rl.tracking.reading import read_baselines, read_evaluations, read_metrics
-
-#: Measurements of an episode that rules read.
-_MEASURED = ("return", "mean_wait_s", "mean_bounded_slowdown", "throughput_jobs_per_hour", "utilization")
 
 
 class LiveDiagnosis:
@@ -118,11 +115,11 @@ class _GrowingEvaluations:
 
     def __init__(self, first: Evaluation | EvaluationTable) -> None:
         self._updates: list[int] = []
-        self._rows: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in _MEASURED}
+        self._rows: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in MEASURED}
         if isinstance(first, EvaluationTable):
             self._blocks, self._seeds = first.blocks, first.seeds
             self._updates = first.updates.tolist()
-            self._rows = {name: list(first.values[name]) for name in _MEASURED if name in first.values}
+            self._rows = {name: list(first.values[name]) for name in MEASURED if name in first.values}
         else:
             keys = sorted((int(each["block"]), int(each["seed"])) for each in first.numbers())
             self._blocks, self._seeds = np.array(keys, np.int64).T

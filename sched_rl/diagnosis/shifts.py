@@ -72,15 +72,25 @@ def find_shift(signals: Signals, name: str, sigmas: float) -> Shift | None:
 
 
 def policy_is_still(signals: Signals, row: int) -> bool:
-    """Whether the updates just before a row moved the policy as little as updates do.
+    """Whether the updates before a row moved the policy as little as updates do, for as long as an episode takes.
 
     A policy that an update moves by no more than its limit cannot jump from one rollout to the next: what jumps then
-    is the data. Its entropy may jump as well, since it is taken over the states that the data brings.
+    is the data. Its entropy may jump as well, since it is taken over the states that the data brings. An episode that
+    ends now was begun some updates ago, so that a leap of the policy shows in its return, and its length, only later.
     """
     largest = signals.curves.column(signals.kl_max_name)
-    near = largest[max(row - 2, 0) : row + 1]
+    near = largest[max(row - 2 - _updates_per_episode(signals, row), 0) : row + 1]
     near = near[np.isfinite(near)]
-    return bool(near.size and near.max() <= signals.kl_limit)
+    usual = max(signals.kl_limit, 2 * signals.median(largest))
+    return bool(near.size and near.max() <= usual)
+
+
+def _updates_per_episode(signals: Signals, row: int) -> int:
+    """Updates that the longest episodes around a row took; 0 where lengths are unknown."""
+    lengths = signals.curves.column("mean_ep_length")[max(row - 4, 0) : row + 5]
+    lengths = lengths[np.isfinite(lengths)]
+    steps = signals.settings.number("agent.rollout_steps", math.inf)
+    return math.ceil(lengths.max() / steps) if lengths.size and signals.settings.is_recorded else 0
 
 
 def window_contrasts(values: FloatArray, width: int) -> FloatArray:

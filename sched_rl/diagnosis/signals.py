@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import numpy as np
 
-from sched_rl.diagnosis.evaluations import EvaluationSignals
+from sched_rl.diagnosis.course import CourseSignals
 from sched_rl.statistics import robust_sigma
 
 #: Where a run sets no target_kl: the divergence of a policy whose ratios all stand at the edge of the usual clip,
@@ -19,7 +18,7 @@ _GROSS_LIMITS = 10.0
 _LEAST_LOG_SPREAD = 0.25
 
 
-class Signals(EvaluationSignals):
+class Signals(CourseSignals):
     """The curves of a run as rules read them: columns, evaluations, and here the steps of the policy."""
 
     @cached_property
@@ -68,6 +67,12 @@ class Signals(EvaluationSignals):
         """The share of the maximal entropy where it is known, else the entropy."""
         return "entropy_frac" if self.entropy_is_share else "entropy"
 
+    @property
+    def starts_sure(self) -> bool:
+        """Whether the first rollout's policy was nearly deterministic: untrained ones are nearly uniform."""
+        shares = self.finite("entropy_frac")
+        return bool(shares.size) and float(shares[0]) <= self.limits.entropy_low
+
     @cached_property
     def entropy_stays_high(self) -> bool:
         """Whether the policy is still nearly uniform; without shares, whether its entropy has hardly fallen."""
@@ -80,16 +85,10 @@ class Signals(EvaluationSignals):
     @property
     def eval_suffers(self) -> bool:
         """Whether the evaluations are anything but fine: flat, fallen, or swinging."""
-        return self.is_flat or self.drop is not None or len(self.swings) >= self.min_swings
+        return self.is_flat or self.drop is not None or self.saws
 
     @property
     def moves(self) -> bool:
         """Whether the policy moves at all."""
         kl = self.median(self.finite(self.kl_name))
         return not kl < self.limits.kl_negligible_frac * self.kl_limit
-
-    @property
-    def has_noop_start(self) -> bool:
-        """Whether the untrained policy did nothing at all: then its score is no start to compare with."""
-        share = self.at_evals("eval_noop_frac")
-        return bool(len(share) and math.isfinite(share[0]) and share[0] >= self.limits.noop_always)

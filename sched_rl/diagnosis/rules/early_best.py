@@ -11,10 +11,9 @@ from sched_rl.diagnosis.signals import Signals
 
 
 def _detect(signals: Signals) -> Signature | None:
+    """A drop from a start that training never clearly improved on; from what was learned it would be a drift."""
     drop = signals.drop
-    if drop is None or drop.best > max(1.0, signals.limits.early_frac * (signals.num_evals - 1)):
-        return None
-    if drop.best == 0 and drop.first == 1 and signals.has_noop_start:
+    if drop is None or not signals.is_early_best(drop):
         return None
     after = signals.mean[drop.best + 1 :]
     random = signals.curves.baselines.get("rand_feas_no0")

@@ -17,6 +17,7 @@ _WATCHED = (
     "reward_mean",
     "return_mean",
 )
+_RETURNS = ("mean_ep_return", "reward_mean", "return_mean")
 #: Two columns that jump at one place need not each be as clear as one alone.
 _TOGETHER = 2 / 3
 #: Smallest relative jump that a person sees on the plot.
@@ -66,11 +67,14 @@ def _detect(signals: Signals) -> Signature | None:
 
 
 def _is_material(signals: Signals, shift: Shift) -> bool:
-    """Whether a person would see the jump: a share of steps by its own measure, other columns by a twentieth."""
+    """Whether a person would see the jump; a return must jump by more than all that training gained."""
     size = abs(shift.after - shift.before)
     if shift.name == "noop_frac":
         return size >= signals.limits.noop_rise
-    return size >= _VISIBLE * max(abs(shift.before), abs(shift.after))
+    least = _VISIBLE
+    if shift.name in _RETURNS and signals.num_evals:
+        least = max(least, signals.gain / max(abs(float(signals.mean[signals.best])), signals.gain, 1e-12))
+    return size >= least * max(abs(shift.before), abs(shift.after))
 
 
 def _knobs(settings: Settings) -> list[str]:

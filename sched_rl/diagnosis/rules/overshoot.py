@@ -15,8 +15,10 @@ def _detect(signals: Signals) -> Signature | None:
         if inside:
             return _signature(signals, inside, drop.best, drop.last, -drop.difference.mean)
     replaced = signals.kl_gross
-    if not replaced or not signals.has_enough or signals.rises_after(replaced[0]):
+    if not replaced or not signals.has_enough or signals.rises_after(replaced[0]) or signals.saws:
         return None
+    if signals.starts_sure:
+        return None  # a policy that was sure from the start moves far with every step that it is forced to
     return _signature(signals, replaced, max(replaced[0] - 1, 0), signals.num_evals - 1, None)
 
 

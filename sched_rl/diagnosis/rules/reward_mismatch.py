@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sched_rl.diagnosis.findings import Check
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
 #: What a user of the cluster feels, and the sign of worse.
-_FELT = {"mean_wait_s": 1, "mean_bounded_slowdown": 1, "throughput_jobs_per_hour": -1, "utilization": -1}
+_FELT = {"mean_wait_s": 1, "mean_bounded_slowdown": 1, "throughput_jobs_per_hour": -1, "completed_jobs": -1}
 #: Smallest relative change that a user would notice.
 _NOTICEABLE = 0.1
+#: Whoever serves jobs worse than this, and earns more, is paid for the wrong thing.
+_AIMLESS = "rand_feas_no0"
 
 
 def _detect(signals: Signals) -> Signature | None:
@@ -22,8 +26,7 @@ def _detect(signals: Signals) -> Signature | None:
         return None
     changes = {name: _worsening(signals, name, window) for name in _FELT}
     worse = {name: value for name, value in changes.items() if value is not None}
-    served = {"throughput_jobs_per_hour", "utilization"} & worse.keys()
-    if len(worse) < 3 or not served:
+    if not worse:
         return None
     change = signals.difference(0, last)
     told = ", ".join(f"{name} {value:+.0%}" for name, value in worse.items())
@@ -40,16 +43,21 @@ def _detect(signals: Signals) -> Signature | None:
 
 
 def _worsening(signals: Signals, name: str, window: range) -> float | None:
-    """Relative change since the first evaluation where it is clearly and noticeably worse; None otherwise."""
-    first = signals.episodes(0, name)
-    if first is None:
+    """Relative change since the first evaluation where it is clearly and noticeably worse; None otherwise.
+
+    Where random orders are among the baselines it must be worse than theirs too: a start that happened to serve jobs
+    well is no promise.
+    """
+    first, last = signals.episodes(0, name), signals.episodes(window[-1], name)
+    if first is None or last is None or not np.isfinite(first).any():
         return None
-    base = abs(float(first[first == first].mean())) if (first == first).any() else 0.0
+    base = abs(float(np.nanmean(first)))
     changes = [signals.difference(0, e, name) for e in window]
-    clear = all(
-        _FELT[name] * each.mean > max(3 * each.standard_error, _NOTICEABLE * base) for each in changes
-    )
-    return changes[-1].mean / base if clear and base > 0 else None
+    sign, noticeable = _FELT[name], _NOTICEABLE * base
+    is_clear = all(sign * each.mean > max(3 * each.standard_error, noticeable) for each in changes)
+    aimless = signals.baseline_episodes(_AIMLESS, name) if _AIMLESS in signals.curves.baselines else None
+    is_aimless = aimless is None or sign * float(np.nanmean(last - aimless)) > 0
+    return changes[-1].mean / base if is_clear and is_aimless and base > 0 else None
 
 
 def _knobs(settings: Settings) -> list[str]:

@@ -11,8 +11,9 @@ from sched_rl.diagnosis.signals import Signals
 
 
 def _detect(signals: Signals) -> Signature | None:
+    """Many swings, and not one fall that lasts: a run that comes back is no collapse."""
     swings = signals.swings
-    if len(swings) < signals.min_swings:
+    if not signals.saws:
         return None
     sizes = [abs(signals.mean[b] - signals.mean[a]) for a, b in swings]
     return Signature(

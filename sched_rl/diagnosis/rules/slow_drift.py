@@ -12,9 +12,8 @@ def _detect(signals: Signals) -> Signature | None:
     drop = signals.drop
     if drop is None or any(drop.best < e <= drop.first for e in signals.kl_spikes):
         return None
-    had_learned = drop.best > 0 and signals.difference(0, drop.best).mean > signals.material
-    if not had_learned and not signals.is_gradual(drop):
-        return None  # nothing had been learned that could drift away, and it went at once: early_best
+    if signals.is_early_best(drop):
+        return None  # nothing had been learned that could drift away
     kl = signals.mean_since(signals.kl_name)[drop.best + 1 :]
     typical = signals.median(kl)
     is_tiny = typical < signals.limits.kl_tiny_frac * signals.kl_limit
