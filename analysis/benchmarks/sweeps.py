@@ -58,7 +58,7 @@ def overhead(folder: Path) -> None:
 
 def workers(folder: Path) -> None:
     """The same trials by one command, then by two identical ones on one storage, process starts included."""
-    settings = ("agent.total_steps=65536", "sweep.n_trials=8", "sweep.sampler=qmc", "sweep.pruner=none")
+    settings = ("agent.total_steps=65536", "sweep.n_trials=16", "sweep.sampler=qmc", "sweep.pruner=none")
     seconds = []
     for count in (1, 2):
         started = time.perf_counter()
@@ -66,7 +66,7 @@ def workers(folder: Path) -> None:
         for process in running:
             _finish(process)
         seconds.append(time.perf_counter() - started)
-    print(f"workers: 8 trials in {seconds[0]:.1f} s by one worker, in {seconds[1]:.1f} s by two: "
+    print(f"workers: 16 trials in {seconds[0]:.1f} s by one worker, in {seconds[1]:.1f} s by two: "
           f"{seconds[1] / seconds[0]:.2f} of the time")  # fmt: skip
 
 
