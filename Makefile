@@ -15,7 +15,7 @@ CREATE_VENV := $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ve
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint types ui bench diagnosis-bench
+.PHONY: help train test test-all lint types ui bench results diagnosis-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
 
 bench: $(INSTALLED_BENCH) ## speed of the simulator, and of learning against other libraries (ARGS="rounds=3 networks=scorer")
 	$(BIN)/python -m analysis.benchmarks $(ARGS)
+
+results: $(INSTALLED) ## the tables of analysis/results/README.md from scratch; goes on where it stopped (ARGS="tables=heuristics,rollout")
+	$(BIN)/python -m analysis.results $(ARGS)
 
 diagnosis-bench: $(INSTALLED) ## does the diagnosis find what was broken on purpose? (ARGS="half=dev jobs=2", about an hour the first time)
 	$(BIN)/python -m analysis.diagnosis_bench $(ARGS)

@@ -36,6 +36,13 @@ class WorkloadFaultConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoundaryFaultConfig:
+    """The learner is never told that an episode has ended: its GAE runs on into the next one, as the study's did."""
+
+    kind: Literal["lost_boundaries"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedFaultConfig:
     """Training plays the very workloads that select the checkpoint."""
 
@@ -60,7 +67,9 @@ class ClonedStartConfig:
     num_epochs: int
 
 
-EnvironmentFaultConfig = MaskFaultConfig | RewardFaultConfig | WorkloadFaultConfig | SeedFaultConfig
+EnvironmentFaultConfig = (
+    MaskFaultConfig | RewardFaultConfig | WorkloadFaultConfig | BoundaryFaultConfig | SeedFaultConfig
+)
 StartFaultConfig = PeakedStartConfig | ClonedStartConfig
 
 

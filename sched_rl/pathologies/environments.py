@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.pathologies import (
+    BoundaryFaultConfig,
     MaskFaultConfig,
     PathologyConfig,
     RewardFaultConfig,
@@ -196,6 +197,23 @@ def changed_workload(env: EnvConfig, fault: WorkloadFaultConfig) -> EnvConfig:
     )
 
 
+class LostBoundariesEnv(FaultyEnv):
+    """Hides the ends of episodes: the next one's first state looks like the next state of the same episode.
+
+    The learner neither cuts its recursions there nor values a final state; finished episodes are counted all the same.
+    """
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """bool (N,): what the learner takes for completed episodes."""
+        return super().terminated & (not self.is_faulty)
+
+    @property
+    def truncated(self) -> NDArray[np.bool_]:
+        """bool (N,): what the learner takes for episodes that were cut off."""
+        return super().truncated & (not self.is_faulty)
+
+
 class LeakedSeedsEnv(FaultyEnv):
     """Plays the val blocks' own workloads, in random order, instead of seeds of the training range."""
 
@@ -220,6 +238,8 @@ def make_faulty_env(config: Config, agent: PpoConfig, pathology: PathologyConfig
             return WrongRewardEnv(config, agent, pathology, fault)
         case WorkloadFaultConfig() as fault:
             return ChangedWorkloadEnv(config, agent, pathology, fault)
+        case BoundaryFaultConfig():
+            return LostBoundariesEnv(config, agent, pathology)
         case SeedFaultConfig():
             return LeakedSeedsEnv(config, agent, pathology)
         case _:

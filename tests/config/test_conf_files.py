@@ -32,6 +32,7 @@ def test_the_groups_are_those_that_work():
         "diagnosis",
         "env",
         "eval",
+        "experiment",
         "pathology",
         "sweep",
         "tracking",
@@ -143,6 +144,16 @@ def test_the_presets_are_the_studys(preset, changes, end_frac):
     assert {key: getattr(agent, key) for key in STUDY} == STUDY | changes
     assert (agent.lr_schedule.kind, agent.lr_schedule.end_frac) == ("exponential", end_frac)
     assert (agent.network.kind, agent.network.observation) == ("attention", "playbook")
+
+
+@pytest.mark.parametrize("network", ["mlp", "attention"])
+@pytest.mark.parametrize("mode", ["off", "per_gpu", "sorted", "cdf"])
+def test_the_studys_experiments_are_its_networks_and_modes(network, mode):
+    config = load_config("train", [f"experiment=study_{network}_{mode}"])
+    assert (config.agent.name, config.agent.network.kind, config.env.lookahead) == ("ppo_study", network, mode)
+    assert (config.agent.network.observation, config.env.name) == ("playbook", "playbook")
+    rescued = load_config("train", [f"experiment=study_{network}_{mode}", "agent=ppo_slow_updates"])
+    assert (rescued.agent.name, rescued.env.lookahead) == ("ppo_slow_updates", mode)
 
 
 def test_ppo_stops_before_the_offending_step():

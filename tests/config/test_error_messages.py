@@ -11,6 +11,11 @@ AGENTS = (
     "fifo, least_work, linear_score, longest, narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, "
     "priority, rand_feas_no0, rollout, sjf"
 )
+EXPERIMENTS = (
+    "study_attention_cdf, study_attention_cdf_lost_boundaries, study_attention_off, study_attention_per_gpu, "
+    "study_attention_sorted, study_mlp_cdf, study_mlp_cdf_lost_boundaries, study_mlp_off, study_mlp_per_gpu, "
+    "study_mlp_sorted"
+)
 BASES = (
     "must be a scheduler whose actions follow from the state: fifo, least_work, linear_score, longest, narrowest, "
     "priority or sjf"
@@ -68,8 +73,8 @@ TRAIN = [
     ("agent@x=ppo", "agent@x=ppo: a group has one place; write agent=ppo"),
     ("debug=smok", "debug=smok: debug is one of smoke (did you mean smoke?)"),
     (
-        "experiment=mine",
-        "experiment=mine: there is no experiment yet; --config-dir DIR adds DIR/experiment/NAME.yaml",
+        "experiment=study_mlp_pergpu",
+        f"experiment=study_mlp_pergpu: experiment is one of {EXPERIMENTS} (did you mean study_mlp_per_gpu?)",
     ),
     # wrong types
     ("agent.lr=abc", "agent.lr=abc: must be a number"),

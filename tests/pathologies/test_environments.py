@@ -112,6 +112,22 @@ def test_a_changed_workload_is_the_old_one_until_the_onset():
     assert faulty.batch.state.jobs["duration_s"].max() < 0.5 * longest, "0.4 of the longest job"
 
 
+def test_lost_boundaries_hide_the_ends_of_episodes_and_nothing_else():
+    config = load_config("train", ["experiment=study_mlp_cdf_lost_boundaries", "env.jobs_per_episode=20"])
+    faulty = make_faulty_env(config, config.agent, config.pathology)
+    ordinary = VectorClusterEnv(config.env, "playbook", 1, seed=config.seed)
+    faulty.reset()
+    ordinary.reset()
+    ends = 0
+    for _ in play(faulty, ordinary, 200):
+        ends += int(ordinary.terminated[0] or ordinary.truncated[0])
+        assert not faulty.terminated[0]
+        assert not faulty.truncated[0]
+        assert faulty.finished == ordinary.finished
+        np.testing.assert_array_equal(faulty.observation, ordinary.observation)
+    assert ends >= 2
+
+
 def test_leaked_seeds_are_those_that_select_the_checkpoint():
     config = load_config("train", ["pathology=narrow_eval", *TINY])
     faulty, _ = both("narrow_eval")

@@ -1,0 +1,87 @@
+"""The page: every table with its commands, seeds, dates, versions; written anew after each finished cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from analysis.results.making import Result
+from analysis.results.plan import TABLES, Cell
+from analysis.results.tables import Named, by_name, heuristics_table, ppo_table, rollout_table, study_table
+from sched_rl.checkpoint import write_atomically
+
+_TABLES: dict[str, Callable[[Named], list[str]]] = {
+    "heuristics": heuristics_table,
+    "ppo_playbook": ppo_table("playbook"),
+    "rollout": rollout_table,
+    "ppo_heavy": ppo_table("heavy"),
+    "study": study_table,
+}
+
+_HEAD = """# Results
+
+Made by `make results`{more}: trained and played from scratch, with fixed seeds, default settings but for what a command
+says. Scores are returns on the REPORT blocks (3 x 20 episodes that chose nothing; read once a training, at its end)
+unless said; intervals are 95 % bootstrap intervals of differences paired by episode. Checkpoints were chosen on VAL.
+"""
+
+
+def write_page(
+    path: Path, cells: Mapping[str, Sequence[Cell]], results: Mapping[Cell, Result], more: Sequence[str]
+) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: of the Markdown file.
+        cells: of each table.
+        results: those that are finished, in the order of the plan.
+        more: overrides of every cell, if any.
+    """
+    lines = [_HEAD.format(more=f' (`ARGS="{" ".join(more)}"`)' if more else "")]
+    lines += _others(path)
+    for plan in TABLES:
+        finished = {cell: results[cell] for cell in cells[plan.name] if cell in results}
+        lines += ["", f"## {plan.title}", "", *_TABLES[plan.name](by_name(finished)), ""]
+        lines += _where_from(plan.name, cells[plan.name], finished)
+    write_atomically(path, ("\n".join(lines).rstrip() + "\n").encode())
+
+
+def _others(path: Path) -> list[str]:
+    """Pages that other commands wrote beside this one."""
+    others = sorted(other.name for other in path.parent.glob("*.md") if other != path)
+    return [f"Beside it: {', '.join(f'[{name}]({name})' for name in others)}."] if others else []
+
+
+def _where_from(name: str, cells: Sequence[Cell], finished: Mapping[Cell, Result]) -> list[str]:
+    """How many of the cells are there, the commands behind them, when and with what they ran."""
+    lines = [
+        f"{len(finished)} of {len(cells)} evaluations and trainings; again: `python -m analysis.results tables={name}`."
+    ]
+    commands = list(dict.fromkeys(_without_seed(cell) for cell in cells))
+    lines += ["", "<details><summary>commands, dates, versions</summary>", "", "```"]
+    lines += [*commands, "```", ""]
+    made = [result.provenance for result in finished.values()]
+    if made:
+        dates = sorted(str(each["created"])[:10] for each in made)
+        commits = dict.fromkeys(_commit(each) for each in made)
+        days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+        lines += [f"Made {days}; commit {', '.join(commits)}.", ""]
+        for each in dict.fromkeys(_machine(each) for each in made):
+            lines += [each, ""]
+    return [*lines, "</details>"]
+
+
+def _without_seed(cell: Cell) -> str:
+    return cell.command if cell.seed is None else cell.command.replace(f" seed={cell.seed}", " seed=SEED")
+
+
+def _commit(provenance: Mapping[str, object]) -> str:
+    commit = str(provenance["git_commit"] or "unknown")[:10]
+    return f"{commit} with changes" if provenance["git_dirty"] else commit
+
+
+def _machine(provenance: Mapping[str, object]) -> str:
+    versions = provenance["versions"]
+    named = [f"{name} {version}" for name, version in versions.items()] if isinstance(versions, dict) else []
+    threads = f"{provenance['threads']} thread{'s' if provenance['threads'] != 1 else ''}"
+    return f"Python {provenance['python']}, {', '.join(named)}; {threads} of {provenance['cpu_count']} cores."

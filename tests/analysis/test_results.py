@@ -1,0 +1,164 @@
+"""`python -m analysis.results`: what it makes, keeps and resumes, and whether its tables say what the runs did."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from analysis.results import __main__ as command
+from analysis.results import page, plan, tables
+from analysis.results.making import Maker, Result
+
+
+@pytest.fixture
+def one_family(monkeypatch):
+    """The heuristics of a single family, and no other table."""
+    monkeypatch.setattr(plan, "FAMILIES", ("heavy",))
+    monkeypatch.setattr(plan, "HEURISTICS", ("sjf", "linear_score"))
+    for module in (command, page):
+        monkeypatch.setattr(module, "TABLES", plan.TABLES[:1])
+
+
+def run(tmp_path, *arguments):
+    return command.main([f"folder={tmp_path}/runs", f"output={tmp_path}/page.md", "debug=smoke", *arguments])
+
+
+def test_it_makes_a_table_keeps_what_is_there_and_makes_anew_what_is_configured_otherwise(
+    one_family, tmp_path, capsys
+):
+    assert run(tmp_path) == 0
+    assert "0 of 2 evaluations" in capsys.readouterr().out
+    first = (tmp_path / "page.md").read_text()
+    assert "2 of 2 evaluations and trainings" in first
+    assert "python -m sched_rl.evaluate agent=sjf env=heavy eval.split=report" in first
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/evaluations").iterdir()}
+    assert run(tmp_path) == 0
+    assert "2 of 2 evaluations" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert (tmp_path / "page.md").read_text() == first
+    assert run(tmp_path, "env.horizon_factor=1.1") == 0
+    assert "0 of 2 evaluations" in capsys.readouterr().out
+
+
+def test_a_failed_cell_does_not_stop_the_others(one_family, tmp_path, capsys, monkeypatch):
+    real = Maker.make
+
+    def make(self, cell, interrupts):
+        if cell.overrides[0] == "agent=sjf":
+            raise command.ConfigError("no such thing")
+        real(self, cell, interrupts)
+
+    monkeypatch.setattr(Maker, "make", make)
+    assert run(tmp_path) == 2
+    assert "FAILED, no such thing" in capsys.readouterr().err
+    rows = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| `")]
+    scores = {row.split("|")[1].strip(): row.split("|")[4].strip() for row in rows}
+    assert scores["`sjf`"] == "…"
+    assert scores["`linear_score`"].startswith("**")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            "tables=all",
+            "tables=all: 'all' must be one of heuristics, ppo_playbook, rollout, ppo_heavy, study",
+        ),
+        ("seeds=1,1", "seeds=1,1: must be whole numbers separated by commas, each once"),
+        ("output=/nowhere/page.md", "output=/nowhere/page.md: there is no folder /nowhere"),
+        ("everything", "everything: must be key=value"),
+    ],
+)
+def test_what_is_typed_wrong_is_said_in_one_line(argument, message, capsys):
+    assert command.main([argument]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+def test_every_planned_cell_is_a_valid_configuration(tmp_path):
+    maker = Maker(tmp_path, [])
+    cells = {cell for each in plan.TABLES[1:] for cell in each.cells((1,))}  # the first has the baselines' own
+    assert len(cells) > 20
+    assert {maker.read(cell) for cell in cells} == {None}
+
+
+@pytest.mark.slow
+def test_a_training_that_is_stopped_goes_on_where_it_was(tmp_path):
+    """The run that was interrupted equals one that was not, but for its clock."""
+    arguments = ["tables=ppo_playbook", "seeds=1", "debug=smoke", "agent.total_steps=20480"]
+
+    def start(name):
+        own = [f"folder={tmp_path}/{name}", f"output={tmp_path}/{name}.md"]
+        return subprocess.Popen([sys.executable, "-m", "analysis.results", *arguments, *own])
+
+    whole = start("whole")
+    assert whole.wait(timeout=200) == 0
+    stopped = start("stopped")
+    while not list(tmp_path.glob("stopped/runs/*/checkpoints/*")):
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGTERM)
+    assert stopped.wait(timeout=60) == 143
+    assert "0 of 1" in (tmp_path / "stopped.md").read_text()
+    assert start("stopped").wait(timeout=200) == 0
+    metrics = [next(tmp_path.glob(f"{name}/runs/*/metrics.csv")).read_text() for name in ("whole", "stopped")]
+    assert metrics[0] == metrics[1]
+    assert "1 of 1" in (tmp_path / "stopped.md").read_text()
+
+
+# --- the tables ---
+
+
+def evaluation(mean, seed=0, spread=0.1):
+    draws = np.random.default_rng(seed)
+    episodes = [
+        {"block": b, "seed": 20 * b + k, "return": mean + spread * draws.normal()}
+        for b in range(3)
+        for k in range(20)
+    ]
+    blocks = np.array([episode["return"] for episode in episodes]).reshape(3, 20).mean(axis=1)
+    return {"eval_mean_return": blocks.mean(), "eval_min_block_return": blocks.min(), "episodes": episodes}
+
+
+def training(seed, mean, baseline, course):
+    metrics = {"eval_mean_return": np.array([value for each in course for value in (each, np.nan)])}
+    return Result({"ppo": evaluation(mean), **baseline}, {"seed": seed}, metrics, 3.0)
+
+
+def test_the_ppo_table_gives_each_training_the_median_and_how_it_held():
+    baseline, course = {"linear_score": evaluation(0.5)}, [0.1, 0.6, 0.9, 0.8, 0.7]
+    results = [training(seed, mean, baseline, course) for seed, mean in ((1, 0.6), (2, 0.9), (3, 0.7))]
+    rows = [line.split(" | ") for line in tables.ppo_table("playbook")({"ppo-playbook": results})]
+    means = [result.own["eval_mean_return"] for result in results]
+    assert [row[2] for row in rows[2:6]] == [f"{mean:.3f}" for mean in (*means, sorted(means)[1])]
+    assert rows[2][3].startswith("0.100 [0.100"), "episodes are paired: the same noise cancels"
+    assert [row[4:6] for row in rows[2:6]] == [["0.900", "-0.200"]] * 4
+    low, high = (float(each) for each in rows[5][3].partition("[")[2].strip("]").split(", "))
+    assert low < 0.1 < high, "three trainings that differ by 0.3 settle little"
+
+
+def test_the_studys_fault_is_compared_by_equal_seeds():
+    ours = [training(seed, 0.6 + 0.1 * seed, {"sjf": evaluation(0.5)}, [0.5]) for seed in (1, 2, 3)]
+    lost = [
+        dataclasses.replace(result, evaluations={"ppo": evaluation(0.55 + 0.1 * seed)})
+        for seed, result in ((1, ours[0]), (3, ours[2]))
+    ]
+    lines = tables.study_table({"study_mlp_cdf": ours, "study_mlp_cdf_lost_boundaries": lost})
+    row = next(line for line in lines if line.startswith("| `mlp`, cdf"))
+    assert "-0.050 [-0.050, -0.050]" in row
+    assert next(line for line in lines if line.startswith("| `attention`, cdf")).count("…") == 3
+
+
+def test_gaps_stay_gaps():
+    for table in (
+        tables.heuristics_table,
+        tables.rollout_table,
+        tables.ppo_table("heavy"),
+        tables.study_table,
+    ):
+        assert any("…" in line for line in table({}))
