@@ -1,8 +1,8 @@
 """When a failure can be seen, computed without the rules: the yardstick for how late a finding opens.
 
 A failure whose signature has an eval drop can be seen at the first evaluation, not before the declared onset, at which
-the paired val difference from the best evaluation before it lies more than two standard errors below 0. Any other can
-be seen from its declared onset on.
+the paired val difference from the best evaluation before it lies more than two standard errors below 0; of brittleness,
+which the mean hides, it is the worst block's difference that counts. Any other can be seen from its declared onset on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,18 @@ def visible_at(table: EvaluationTable, expected: str, onset_update: int) -> int 
     since = int(np.searchsorted(table.updates, onset_update))
     if expected not in WITH_DROP:
         return since if since < len(table.updates) else None
+    if expected == "brittle":
+        return first_drop(_worst_block(table), since)
     return first_drop(table, since)
+
+
+def _worst_block(table: EvaluationTable) -> EvaluationTable:
+    """The episodes of the block that is the worst in the end."""
+    labels = np.unique(table.blocks)
+    worst = min(labels, key=lambda block: table.returns[-1, table.blocks == block].mean())
+    members = table.blocks == worst
+    values = {name: value[:, members] for name, value in table.values.items()}
+    return EvaluationTable(table.updates, table.blocks[members], table.seeds[members], values)
 
 
 def first_drop(table: EvaluationTable, since: int = 0) -> int | None:

@@ -14,7 +14,7 @@ HALVES = ("dev", "frozen")
 
 #: Seeds of a kind, by half; healthy runs have as many in every setting. The frozen ones were drawn with
 #: `secrets.randbelow` before a rule was tuned on the whole dev half, and committed untrained.
-SEEDS = {"dev": (1, 2, 3, 4, 5), "frozen": (8989699, 6645957, 9571628, 8905218, 6190318)}
+SEEDS = {"dev": (1, 2), "frozen": (8989699, 6645957, 9571628)}
 
 #: Clusters, by name; on all but the long ones the healthy training is seen to learn.
 SETTINGS = {
@@ -48,10 +48,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "sawtooth": ("heavy8", "tail8", "heavy16"),
     "premature_determinism": ("heavy8", "tail8", "heavy16"),
     "early_best": ("heavy8", "tail8", "heavy16"),
-    "narrow_eval": ("heavy8", "tail8", "heavy16"),
     "pg_loss_extreme": ("heavy8", "tail8", "heavy16"),
     "reward_mismatch": ("playbook_long", "heavy_long"),
     "not_beating_baseline": ("heavy8", "tail8", "heavy16"),
+}
+
+#: Pathologies that do not fail as they declare, by an independent judgement: a benchmark of them would measure nothing.
+UNCONFIRMED = {
+    "narrow_eval": "networks of this size learn no workloads by heart: the best checkpoint leads as much on fresh seeds"
 }
 
 HEALTHY = "healthy"

@@ -128,7 +128,7 @@ class CourseSignals(EvaluationSignals):
     @property
     def min_swings(self) -> int:
         """Swings that make a sawtooth: a course and its recovery explain three, and noise grows with the run."""
-        return max(5, self.num_evals // 5)
+        return max(5, self.num_evals // 4)
 
     @property
     def saws(self) -> bool:

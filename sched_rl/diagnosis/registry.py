@@ -17,7 +17,7 @@ ENTRY_POINTS = "sched_rl.diagnosis_rules"
 BUILT_IN = (
     *("mask_bug",),
     *("unfixed_eval", "narrow_eval", "noisy_eval", "env_shift"),
-    *("overshoot", "noop_collapse", "pg_loss_extreme", "no_signal", "premature_determinism"),
+    *("overshoot", "pg_loss_extreme", "noop_collapse", "no_signal", "premature_determinism"),
     *("critic_bottleneck", "critic_lag", "slow_drift", "reward_mismatch"),
     *("brittle", "sawtooth", "early_best"),
     *("not_beating_baseline", "healthy"),

@@ -79,10 +79,20 @@ def policy_is_still(signals: Signals, row: int) -> bool:
     ends now was begun some updates ago, so that a leap of the policy shows in its return, and its length, only later.
     """
     largest = signals.curves.column(signals.kl_max_name)
-    near = largest[max(row - 2 - _updates_per_episode(signals, row), 0) : row + 1]
+    first = max(row - 2 - _updates_per_episode(signals, row), 0)
+    near = largest[first : row + 1]
     near = near[np.isfinite(near)]
     usual = max(signals.kl_limit, 2 * signals.median(largest))
-    return bool(near.size and near.max() <= usual)
+    return bool(near.size and near.max() <= usual and not _eval_moved(signals, first, row))
+
+
+def _eval_moved(signals: Signals, first: int, row: int) -> bool:
+    """Whether the evaluations before a row differ materially: their workloads are fixed, so the policy was changing.
+
+    Many small steps in one direction can make a policy another one; its greedy twin shows that first.
+    """
+    before = np.flatnonzero((signals.evals >= first) & (signals.evals < row))
+    return bool(before.size > 1 and np.ptp(signals.mean[before]) > signals.material)
 
 
 def _updates_per_episode(signals: Signals, row: int) -> int:

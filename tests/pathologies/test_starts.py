@@ -30,7 +30,7 @@ def test_a_peaked_start_hardly_explores(network):
     config, env, ppo = learner("pathology=premature_determinism", f"agent/network={network}")
     even = ppo.collect(env).metrics["entropy_frac"]
     spoil_start(config, config.agent, ppo)
-    assert ppo.collect(env).metrics["entropy_frac"] < 0.2 < even
+    assert ppo.collect(env).metrics["entropy_frac"] < 0.1 < 0.5 < even
 
 
 def test_a_cloned_start_does_what_its_teacher_does():

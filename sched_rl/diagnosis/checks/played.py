@@ -20,6 +20,8 @@ from sched_rl.seeding import stream
 
 #: Fresh seeds lie between those of val and of promote, where no split draws.
 _FRESH_OFFSET = 2_500_000
+#: Fewest fresh episodes: what val lacks in episodes must not blind the check.
+_FRESH_EPISODES = 48
 #: Heuristics that are played on fresh seeds: the best, and the random one.
 _RIVALS = 2
 
@@ -86,12 +88,12 @@ def fresh_scores(subject: Subject) -> dict[str, BaselineScores]:
     config, folder = subject.config, subject.folder
     if config is None or folder is None or not (folder / "checkpoints").is_dir():
         return {}
-    blocks = make_blocks(
-        replace(config.eval, first_seed=config.eval.first_seed + _FRESH_OFFSET),
-        config.env,
-        config.families,
-        "val",
+    fresh = replace(
+        config.eval,
+        first_seed=config.eval.first_seed + _FRESH_OFFSET,
+        episodes_per_block=max(config.eval.episodes_per_block, -(-_FRESH_EPISODES // config.eval.num_blocks)),
     )
+    blocks = make_blocks(fresh, config.env, config.families, "val")
     ranked = sorted(subject.signals.curves.baselines.items(), key=lambda item: -item[1].mean)
     names = [name for name, _ in ranked if name in config.baseline_agents][:_RIVALS]
     players: dict[str, Scheduler] = {"self": scheduler_of(config, folder)}

@@ -30,7 +30,9 @@ def _detect(signals: Signals) -> Signature | None:
     before = stratified_difference(own - val, table.blocks)
     after = stratified_difference(mine - theirs, np.array([block for block, _ in keys]))
     fall = before.mean - after.mean
-    error = math.hypot(before.standard_error, after.standard_error)
+    # A handful of val episodes tells nothing of its own spread; the fresh ones are many.
+    spread = after.standard_error * math.sqrt(after.n)
+    error = math.hypot(max(before.standard_error, spread / math.sqrt(before.n)), after.standard_error)
     # The best is chosen among many, so a little of its advantage is always the choice's.
     if not fall > max(3 * error + signals.jitter, signals.material):
         return None

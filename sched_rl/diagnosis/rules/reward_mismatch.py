@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sched_rl.diagnosis.findings import Check
@@ -9,10 +11,14 @@ from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
-#: What a user of the cluster feels, and the sign of worse.
-_FELT = {"mean_wait_s": 1, "mean_bounded_slowdown": 1, "throughput_jobs_per_hour": -1, "completed_jobs": -1}
-#: Smallest relative change that a user would notice.
-_NOTICEABLE = 0.1
+#: What a user of the cluster feels: the smallest relative change that is noticed, with the sign of worse. Waits vary by
+#: factors with the order of jobs, what is served by percents.
+_FELT = {
+    "mean_wait_s": 0.5,
+    "mean_bounded_slowdown": 0.5,
+    "throughput_jobs_per_hour": -0.1,
+    "completed_jobs": -0.1,
+}
 #: Whoever serves jobs worse than this, and earns more, is paid for the wrong thing.
 _AIMLESS = "rand_feas_no0"
 
@@ -53,7 +59,7 @@ def _worsening(signals: Signals, name: str, window: range) -> float | None:
         return None
     base = abs(float(np.nanmean(first)))
     changes = [signals.difference(0, e, name) for e in window]
-    sign, noticeable = _FELT[name], _NOTICEABLE * base
+    sign, noticeable = math.copysign(1, _FELT[name]), abs(_FELT[name]) * base
     is_clear = all(sign * each.mean > max(3 * each.standard_error, noticeable) for each in changes)
     aimless = signals.baseline_episodes(_AIMLESS, name) if _AIMLESS in signals.curves.baselines else None
     is_aimless = aimless is None or sign * float(np.nanmean(last - aimless)) > 0
