@@ -14,6 +14,8 @@ from sched_rl.diagnosis.evaluations import EvaluationSignals
 
 #: A fall deeper than so many units has collapsed; how deep it lies, and how it moves down there, is no swing.
 _FLOOR_UNITS = 2.0
+#: Half of what another episode changes is a swing that a person sees, if it is not small beside what was learned.
+_SWING = 0.5
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,14 @@ class CourseSignals(EvaluationSignals):
             size = self.limits.material_frac * max(float(np.ptp(self.mean)), self.unit)
             return zigzag(self.mean, size)
         errors = self.limits.standard_errors
-        moves = zigzag(self._course, self.material)
+        size = _SWING * max(self.episode_spread, self.limits.material_frac * self.gain)
+        moves = zigzag(self._course, size)
         return [(a, b) for a, b in moves if abs(self.difference(a, b).z) > errors]
 
     @property
     def min_swings(self) -> int:
         """Swings that make a sawtooth: a course and its recovery explain three, and noise grows with the run."""
-        return max(5, self.num_evals // 4)
+        return max(5, self.num_evals // 5)
 
     @property
     def saws(self) -> bool:
