@@ -20,7 +20,10 @@ from sched_rl.config.schema import Config
 _USAGE = {
     "train": "[group=option ...] [key=value ...] [-m | sweep=NAME] [resume=RUN_FOLDER]",
     "evaluate": "agent=NAME | checkpoint=RUN_FOLDER_OR_FILE [group=option ...] [key=value ...]",
-    "diagnose": "run=RUN_FOLDER | mlflow_run=ID | csv=FILE [against=RUN_FOLDER] [output=FILE.json] [report=FILE.html] [apply=true]",
+    "diagnose": (
+        "run=RUN_FOLDER | mlflow_run=ID | csv=FILE [against=RUN_FOLDER] [output=FILE.json] [report=FILE.html]"
+        " [apply=true]"
+    ),
 }
 
 _EXAMPLES = {
@@ -171,6 +174,7 @@ def _groups(config: Config, sources: ConfigSources) -> str:
         "env": config.env.name,
         "eval": config.eval.name,
         "tracking": config.tracking.kind,
+        "guard": config.guard.kind,
         "diagnosis": "default" if config.diagnosis.kind == "live" else config.diagnosis.kind,
     }
     rows: list[tuple[str, str, str]] = []
@@ -197,6 +201,7 @@ def _keys(config: Config, comments: dict[str, str], *, skip_agent: bool) -> Iter
         "eval": f"Keys of eval={config.eval.name}",
         "tracking": f"Keys of tracking={config.tracking.kind}",
         "diagnosis": "Keys of diagnosis",
+        "guard": f"Keys of guard={config.guard.kind}",
         "sweep": "Keys of the sweep",
     }
     rows: dict[str, list[tuple[str, ...]]] = {}
@@ -220,7 +225,7 @@ def _keys(config: Config, comments: dict[str, str], *, skip_agent: bool) -> Iter
         rows.setdefault(section if section in titles else "run", []).append(
             (key, show(value), _allowed(key, hint), comments.get(key, ""))
         )
-    for section in ("agent", "env", "eval", "tracking", "diagnosis", "sweep", "run"):
+    for section in ("agent", "env", "eval", "tracking", "diagnosis", "guard", "sweep", "run"):
         if section in rows and not (section == "agent" and skip_agent):
             title = titles.get(section, "Keys of every run")
             yield f"{title}: value, what is allowed, what it is\n{_table(rows[section])}"

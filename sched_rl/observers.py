@@ -49,6 +49,19 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class ReturnToBest:
+    """Go on from the best checkpoint, with a smaller learning rate.
+
+    Attributes:
+        lr_factor: the learning rate from now on, on top of what schedule and earlier returns make of it.
+        reason: for people, a clause.
+    """
+
+    lr_factor: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Reaction:
     """What an observer answers.
 
@@ -57,12 +70,14 @@ class Reaction:
         events: for events.jsonl; each has a `kind`.
         tags: of the tracked run.
         stop: ends the training.
+        back: throws away what was learned since the best checkpoint; nothing after the last update.
     """
 
     notes: tuple[str, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     stop: Stop | None = None
+    back: ReturnToBest | None = None
 
 
 class TrainingObserver(Protocol):

@@ -21,9 +21,10 @@ from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
 from sched_rl.reporting.final_table import final_table
 from sched_rl.reporting.table_views import print_table
 from sched_rl.schedulers.base import Scheduler
-from sched_rl.tracking.columns import record_columns
+from sched_rl.tracking.columns import RESTORED, record_columns
 from sched_rl.tracking.mlflow_writer import open_writer
 from sched_rl.tracking.provenance import collect_provenance
+from sched_rl.tracking.reading import read_events
 from sched_rl.tracking.record import PAGE, RunRecord
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class RunSession:
         self._update = resume_update or 0
         columns = record_columns(
             len(self.blocks),
-            extra_metrics=EXTRA_METRICS,
+            extra_metrics=(*EXTRA_METRICS, *((RESTORED,) if config.guard.kind == "rollback" else ())),
             timings=TIMINGS,
             extra_evaluations=EXTRA_EVALUATIONS,
         )
@@ -160,6 +161,7 @@ class RunSession:
         config, name = self.config, self.config.agent.name
         print(f"\n{self.title}: best worst block {evaluation.min_block_return:.4f}, mean "
               f"{evaluation.mean_return:.4f} on val" + (f", at step {steps:,}" if steps else ""))  # fmt: skip
+        self._print_guard()
         if config.eval.final_report:
             self._report(scheduler)
         elif self._baselines:
@@ -178,6 +180,17 @@ class RunSession:
         print(f"see it:     python -m sched_rl.reporting.curves {self.folder}")
         if config.tracking.kind == "mlflow":
             print("compare it: make ui")
+
+    def _print_guard(self) -> None:
+        """What the guard did, from the record: a resumed run was guarded before as well."""
+        if self.config.guard.kind == "none":
+            return
+        for event in read_events(self.folder):
+            if event["kind"] == "guard_rollback":
+                print(f"guard: at update {event['update']} back to update {event['to_update']}, lr x "
+                      f"{event['lr_scale']:.3g} from then on: {event['reason']}")  # fmt: skip
+            elif event["kind"] == "guard_stop":
+                print(f"guard: stopped at update {event['update']}: {event['reason']}")
 
     def _write_page(self) -> Diagnosis | None:
         """Put `report.html` into the folder, where the tracking finds it; None where there is no page.

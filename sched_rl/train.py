@@ -42,6 +42,10 @@ def run_training(
 
     check_device(command.config)
     check_tracking(command.config)
+    if command.config.guard.kind != "none":
+        from sched_rl.diagnosis.guards import check_guard
+
+        check_guard(command.config)
     given = command.options["resume"]
     resume = Path(given) if given is not None else None
     if resume is not None:
@@ -50,19 +54,30 @@ def run_training(
     with quick_import("sched_rl.trainer"):
         from sched_rl.trainer import train
 
-    watching = [*_live_diagnosis(command.config, folder), *observers]
+    watching = [*_watching(command.config, folder), *observers]
     # The jobs of a multirun are grouped by its folder's name.
     tags = {} if default_folder is None else {"sweep_id": default_folder.parent.name}
     return train(command.config, folder, resume, watching, tags)
 
 
-def _live_diagnosis(config: Config, folder: Path) -> list[TrainingObserver]:
-    """The playbook's rules beside a training, unless `diagnosis=none`; fixed schedulers have nothing to watch."""
-    if config.diagnosis.kind == "none" or config.agent.kind != "ppo":
+def _watching(config: Config, folder: Path) -> list[TrainingObserver]:
+    """The playbook's rules beside a training, unless `diagnosis=none`, and the guard that acts on them.
+
+    Fixed schedulers have nothing to watch.
+    """
+    is_silent, is_guarded = config.diagnosis.kind == "none", config.guard.kind != "none"
+    if config.agent.kind != "ppo" or (is_silent and not is_guarded):
         return []
     from sched_rl.diagnosis.live import LiveDiagnosis
 
-    return [LiveDiagnosis(config, folder)]
+    watch = LiveDiagnosis(config, folder)
+    observers: list[TrainingObserver] = [] if is_silent else [watch]
+    if is_guarded:
+        from sched_rl.diagnosis.guards import make_guard
+
+        guard = make_guard(config, watch, is_silent=is_silent)
+        observers += [] if guard is None else [guard]
+    return observers
 
 
 def check_device(config: Config) -> None:

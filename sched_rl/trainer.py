@@ -25,10 +25,11 @@ from sched_rl.evaluation.probe import probe_states
 from sched_rl.evaluation.selection import BestSoFar
 from sched_rl.evaluation.summary import Evaluation, evaluate
 from sched_rl.interrupts import EXIT_CODES, Interrupts
-from sched_rl.observers import Observation, Reaction, Stop, TrainingObserver
+from sched_rl.observers import Observation, Reaction, ReturnToBest, Stop, TrainingObserver
 from sched_rl.pathologies import make_faulty_env, spoil_start
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
+from sched_rl.tracking.columns import RESTORED
 
 #: Steps of an episode for each of its jobs: one event when it arrives, one when it completes.
 TYPICAL_STEPS_PER_JOB = 2
@@ -178,9 +179,14 @@ class _Training:
         self._probe = probe_states(session.blocks, config.families, encoding)
         self._store = _checkpoint_store(config, session.folder)
         self._best = BestSoFar()
-        self._best_evaluation: Evaluation | None = None  # made by this process; a resumed one may not have made it
+        self._best_evaluation: Evaluation | None = (
+            None  # made by this process; a resumed one may not have made it
+        )
         self._best_policy = self._ppo.policy_parameters()
         self._update = 0
+        self._restored: int | None = (
+            None  # whose policy the next update starts from, after a return to the best
+        )
         self._saved_update = -1
         if checkpoint is not None:
             self._load(checkpoint)
@@ -243,6 +249,8 @@ class _Training:
         learned_s = time.perf_counter()
         self._update += 1
         row: dict[str, Any] = {"update": self._update, "timesteps": self._steps, **metrics}
+        if self._restored is not None:
+            row[RESTORED], self._restored = self._restored, None
         progress.update(self._steps, metrics)
         is_last = self._update == self._num_updates
         is_due = is_last or self._update % self._session.config.eval.every_updates == 0
@@ -302,6 +310,18 @@ class _Training:
         if reaction.stop is not None and self._stop is None:
             self._stop = reaction.stop
             self._session.event(reaction.stop.kind, reason=reaction.stop.reason)
+        if reaction.back is not None and self._stop is None and self._update < self._num_updates:
+            self._return_to_best(reaction.back, progress)
+
+    def _return_to_best(self, back: ReturnToBest, progress: Progress) -> None:
+        best = self._store.best()
+        if best is None or best.update == self._update:
+            return
+        self._ppo.return_to(best.state["ppo"], back.lr_factor)
+        self._restored = best.update
+        scale = self._ppo.lr_scale
+        self._session.event("guard_rollback", to_update=best.update, lr_scale=scale, reason=back.reason)
+        progress.note(f"guard: back to update {best.update}, lr x {scale:.3g} from now on: {back.reason}")
 
     def _best_state(self) -> dict[str, Any]:
         return {"update": self._update, "ppo": self._ppo.state(), "best": self._best.state()}
@@ -318,6 +338,7 @@ class _Training:
                 "env": self._env.state(),
                 "best": self._best.state(),
                 "best_policy": self._best_policy,
+                "restored": self._restored,
                 "observers": {observer.name: observer.state() for observer in self._observers},
             },
         )
@@ -330,6 +351,7 @@ class _Training:
             self._env.load_state(checkpoint["env"])
             self._best.load_state(checkpoint["best"])
             self._best_policy = dict(checkpoint["best_policy"])
+            self._restored = checkpoint.get("restored")  # absent: from before there were guards
             for observer in self._observers:
                 if observer.name in checkpoint["observers"]:
                     observer.load_state(checkpoint["observers"][observer.name])

@@ -48,6 +48,7 @@ class PPO:
         self.layout = layout
         self.num_updates = num_updates
         self.updates_done = 0
+        self.lr_scale = 1.0
         self.device = torch.device(device)
         self.network = build_network(config.network, layout, seed, fused=config.kernel != "dense")
         self.network.to(self.device)
@@ -106,6 +107,7 @@ class PPO:
             )
         stats, self._stats = self._stats, None
         lr = self.config.lr * lr_factor(self.config.lr_schedule, self.updates_done, self.num_updates)
+        lr *= self.lr_scale
         ent_coef = ent_coef_at(self.config, self.updates_done, self.num_updates)
         start_s = time.perf_counter()
         self._estimate_advantages()
@@ -195,6 +197,7 @@ class PPO:
             "minibatch_generator": generator_state(self._minibatch_generator),
             "return_scale": self._scaler.state(),
             "updates_done": self.updates_done,
+            "lr_scale": self.lr_scale,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -209,4 +212,18 @@ class PPO:
         load_generator_state(self._minibatch_generator, state["minibatch_generator"])
         self._scaler.load_state(state["return_scale"])
         self.updates_done = int(state["updates_done"])
+        self.lr_scale = float(state.get("lr_scale", 1.0))  # from before there were guards: nothing changed it
         self._stats = None
+
+    def return_to(self, state: Mapping[str, Any], lr_factor: float) -> None:
+        """Take back what was learned since `state()`, and go on with `lr_factor` times the learning rate.
+
+        Random streams and schedules go on from where they are, so that the same steps are not taken again.
+
+        Raises:
+            CheckpointError: when the state is of another network.
+        """
+        kept = {
+            name: self.state()[name] for name in ("policy_generator", "minibatch_generator", "updates_done")
+        }
+        self.load_state({**state, **kept, "lr_scale": lr_factor * self.lr_scale})

@@ -146,6 +146,10 @@ _TABLE = {
     "diagnosis.noop_rise": "[0, 1]",
     "diagnosis.explained_variance_low": "[0, 1]",
     "diagnosis.early_frac": "(0, 1)",
+    "guard.patience_evaluations": "[1, inf)",
+    # 0 would end the learning, 1 and more would not calm it.
+    "guard.lr_factor": "(0, 1)",
+    "guard.max_rollbacks": "[1, inf)",
 }
 
 #: Dotted key to the interval that its value (or every item of its list) must lie in.

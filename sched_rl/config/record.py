@@ -28,15 +28,23 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: one line on the first key that does not fit.
     """
-    # A record from before there were sweeps is of a run of its own.
-    config = tree_to_config({"sweep": None, "trial": None, **tree})
+    # A record from before there were sweeps and guards is of a run of its own that nothing guarded.
+    config = tree_to_config({"sweep": None, "trial": None, "guard": {"kind": "none"}, **tree})
     check_config(config)
     return config
 
 
 def config_digest(config: Config) -> str:
-    """SHA-256 (hex) of everything that decides a run's results: not its folder, tracking or display."""
-    tree = {key: value for key, value in config_to_dict(config).items() if key not in _NOT_DIGESTED}
+    """SHA-256 (hex) of everything that decides a run's results: not its folder, tracking or display.
+
+    The thresholds of the diagnosis count where a guard acts on them.
+    """
+    plain = config_to_dict(config)
+    tree = {key: value for key, value in plain.items() if key not in _NOT_DIGESTED}
+    if config.guard.kind == "none":
+        del tree["guard"]
+    else:
+        tree["diagnosis"] = {key: value for key, value in plain["diagnosis"].items() if key != "kind"}
     canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -11,7 +11,7 @@ from sched_rl.config.load import load_command
 from sched_rl.errors import ConfigError
 
 #: Parts that say how a run is watched and where it lies, or that the boundary fills in.
-_LEFT_OUT = ("run", "tracking", "progress", "diagnosis", "guard", "families", "baseline_agents", "sweep")
+_LEFT_OUT = ("run", "tracking", "progress", "diagnosis", "families", "baseline_agents", "sweep")
 
 
 def relaunch_overrides(recorded: Mapping[str, Any], sources: ConfigSources) -> list[str]:

@@ -265,6 +265,36 @@ class DiagnosisConfig:
     early_frac: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoGuardConfig:
+    """Nothing acts on findings."""
+
+    kind: Literal["none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopGuardConfig:
+    """Ends a run in which one of `findings` stood open for so many evaluations in a row."""
+
+    kind: Literal["stop"]
+    findings: tuple[str, ...]
+    patience_evaluations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackGuardConfig:
+    """Returns to the best checkpoint with lr_factor times the lr after a collapse, at most max_rollbacks times."""
+
+    kind: Literal["rollback"]
+    findings: tuple[str, ...]
+    patience_evaluations: int
+    lr_factor: float
+    max_rollbacks: int
+
+
+GuardConfig = NoGuardConfig | StopGuardConfig | RollbackGuardConfig
+
+
 #: What a trial is measured by; the last three are to be small, the others large.
 Measure = Literal[
     "eval_min_block_return",
@@ -359,6 +389,7 @@ class Config:
     eval: EvalConfig
     tracking: TrackingConfig
     diagnosis: DiagnosisConfig
+    guard: GuardConfig
     pathology: PathologyConfig | None
     families: dict[str, EnvConfig]
     baseline_agents: dict[str, FixedSchedulerConfig]

@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any
 
 from sched_rl.config.schema import DiagnosisConfig
+from sched_rl.diagnosis.branches import current_branch
 from sched_rl.diagnosis.curves import RunCurves
 from sched_rl.diagnosis.findings import HEALTHY, TIERS, UNDECIDED, Diagnosis, Finding
 from sched_rl.diagnosis.registry import all_rules
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
+from sched_rl.tracking.columns import RESTORED
 
 
 def diagnose(
@@ -29,6 +31,7 @@ def diagnose(
         The findings, the primary one first.
     """
     limits = default_thresholds() if thresholds is None else thresholds
+    curves = current_branch(curves)
     settings = run_settings(curves)
     signals = Signals(curves, settings, limits)
     findings: list[Finding] = []
@@ -116,6 +119,8 @@ def _finding(rule: Rule, signature: Signature, signals: Signals, settings: Setti
 
 def _notes(curves: RunCurves, settings: Settings, signals: Signals) -> tuple[str, ...]:
     notes = []
+    if curves.has(RESTORED):
+        notes.append("a guard returned to the best checkpoint; updates that it threw away are not judged")
     if not curves.has("eval_mean_return"):
         notes.append(
             "there is no eval_mean_return: without evaluations on fixed seeds no curve can be trusted"

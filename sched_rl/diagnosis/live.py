@@ -53,10 +53,12 @@ class LiveDiagnosis:
         self._evaluations.append(observation.update, observation.evaluation)
         if self._baselines is None:
             self._baselines = baseline_scores(read_baselines(self._folder), self._folder)
-        self.diagnosis = diagnose(self._curves(), self._limits)
+        self.diagnosis = diagnose(self.curves, self._limits)
         return self._reaction(self.diagnosis, observation.update)
 
-    def _curves(self) -> RunCurves:
+    @property
+    def curves(self) -> RunCurves:
+        """The run so far."""
         return RunCurves(
             name=self._folder.name,
             columns=self._rows.columns(),

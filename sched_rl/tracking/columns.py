@@ -19,6 +19,8 @@ _METRICS_AFTER_BLOCKS = (
     *("entropy", "entropy_frac", "legal_actions_mean", "clipfrac", "v_clipfrac", "explained_variance"),
     *("grad_norm", "grad_clip_frac", "entropy_clamp_frac", "kl_to_best"),
 )
+#: Of the first update after a return to the best checkpoint: the update whose policy it started from.
+RESTORED = "restored_update"
 _TIMINGS = ("update", "unix_time_s")
 _EVALUATIONS = (
     *("update", "block", "seed", "return", "steps"),

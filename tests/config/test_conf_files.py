@@ -33,6 +33,7 @@ def test_the_groups_are_those_that_work():
         "env",
         "eval",
         "experiment",
+        "guard",
         "pathology",
         "sweep",
         "tracking",
@@ -162,10 +163,10 @@ def test_ppo_stops_before_the_offending_step():
 
 def test_every_numeric_key_has_a_range_and_every_range_a_key():
     assert set(BOUNDS) <= set(schema_keys())
-    shown = load_config("train", ["env=deadline", "agent.discount_time_s=100"])
+    shown = load_config("train", ["env=deadline", "agent.discount_time_s=100", "guard=rollback"])
     unbounded = [
         key
-        for section in ("agent", "env", "eval", "diagnosis", "run")
+        for section in ("agent", "env", "eval", "diagnosis", "guard", "run")
         for key, value in numbers(getattr(shown, section), section)
         if key not in BOUNDS
     ]
