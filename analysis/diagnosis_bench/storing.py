@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis.diagnosis_bench.judging import with_fresh_seeds
+from analysis.diagnosis_bench.plan import HALVES, planned_runs
 from sched_rl.diagnosis.curves import MEASURED, BaselineScores, EvaluationTable, FloatArray, RunCurves
 from sched_rl.diagnosis.reading import read_run_folder
 from sched_rl.errors import RunFolderError, SchedRLError
@@ -34,7 +35,7 @@ def store(folder: Path, path: Path) -> None:
     if table is None or config is None or not config.get("pathology"):
         raise RunFolderError(f"{folder}: needs evaluations.csv and a config.yaml with a pathology")
     document = {
-        "command": f"python -m analysis.diagnosis_bench train kinds={config['pathology']['name']}",
+        "command": command_of(folder.name),
         "run": folder.name,
         "columns": {name: _rounded(values) for name, values in curves.columns.items()},
         "evaluations": {
@@ -51,6 +52,18 @@ def store(folder: Path, path: Path) -> None:
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     # No time of day in the file: equal runs give equal files.
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def command_of(name: str) -> str:
+    """The training that made a run of the benchmark, by its folder's name.
+
+    Raises:
+        RunFolderError: no run of the plan.
+    """
+    planned = {run.folder.name: run for half in HALVES for run in planned_runs(half)}
+    if name not in planned:
+        raise RunFolderError(f"{name}: must be a run of the benchmark's plan, as {next(iter(planned))}")
+    return " ".join(["python -m sched_rl.train", *planned[name].overrides])
 
 
 def read_stored(path: Path) -> RunCurves:
@@ -91,6 +104,7 @@ def _scores(scores: Mapping[str, BaselineScores]) -> dict[str, Any]:
             "values": {
                 key: _rounded(np.array([episode[key] for episode in score.episodes.values()]))
                 for key in MEASURED
+                if all(key in episode for episode in score.episodes.values())
             },
         }
         for name, score in scores.items()

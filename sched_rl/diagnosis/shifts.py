@@ -96,11 +96,13 @@ def _eval_moved(signals: Signals, first: int, row: int) -> bool:
 
 
 def _updates_per_episode(signals: Signals, row: int) -> int:
-    """Updates that the longest episodes around a row took; 0 where lengths are unknown."""
+    """Updates that the longest episodes around a row took; where that is unknown, both sides of a jump."""
     lengths = signals.curves.column("mean_ep_length")[max(row - 4, 0) : row + 5]
     lengths = lengths[np.isfinite(lengths)]
     steps = signals.settings.number("agent.rollout_steps", math.inf)
-    return math.ceil(lengths.max() / steps) if lengths.size and signals.settings.is_recorded else 0
+    return (
+        math.ceil(lengths.max() / steps) if lengths.size and signals.settings.is_recorded else 2 * _MIN_SIDE
+    )
 
 
 def window_contrasts(values: FloatArray, width: int) -> FloatArray:

@@ -22,6 +22,9 @@ from sched_rl.diagnosis.engine import diagnose
 from sched_rl.diagnosis.findings import Diagnosis, Finding
 from sched_rl.diagnosis.registry import all_rules
 from sched_rl.diagnosis.settings import Settings
+from sched_rl.tracking.importing import import_run
+from sched_rl.tracking.mlflow_store import open_client
+from sched_rl.tracking.provenance import collect_provenance
 from tests.diagnosis.synthetic import UPDATES, healthy, pathological
 
 SOURCES = ConfigSources()
@@ -160,6 +163,34 @@ def test_against_answers_the_four_closing_questions(tmp_path, capsys):
     assert "agent.lr: 0.003 -> 0.1" in changed["Did my update step size change?"]
     assert any("noop_penalty_scale" in each for each in changed["Did my learning signal change?"])
     assert "paired difference" in capsys.readouterr().out
+
+
+def test_a_run_in_mlflow_is_diagnosed_as_its_folder_is_wherever_that_went(tmp_path, capsys):
+    config = load_config("train", ["env=heavy", "agent.lr=0.1"])
+    folder = write_run(tmp_path / "run", pathological("overshoot"), config)
+    provenance = collect_provenance(seed=1, threads=1, device="cpu", config_digest="abc", data_digests={})
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    (folder / "timings.csv").write_text("update\n")
+    uri = f"sqlite:///{tmp_path / 'store.db'}"
+    assert "run " in import_run(folder, uri)
+    (run,) = open_client(uri).search_runs(["1"])
+    answers = {}
+    for place in ("here", "gone"):
+        if place == "gone":
+            folder.rename(tmp_path / "elsewhere")
+        output = tmp_path / f"{place}.json"
+        arguments = [
+            f"mlflow_run={run.info.run_id}",
+            f"tracking.uri={uri}",
+            "checks=false",
+            f"output={output}",
+        ]
+        assert main(arguments) == 0
+        answers[place] = json.loads(output.read_text())
+    assert f"MLflow run {run.info.run_id}: overshoot" in capsys.readouterr().out
+    assert answers["here"] == answers["gone"]
+    assert main(["mlflow_run=0123", f"tracking.uri={uri}"]) == 2
+    assert "0123" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

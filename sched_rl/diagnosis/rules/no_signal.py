@@ -17,7 +17,7 @@ def _detect(signals: Signals) -> Signature | None:
     is_tiny = kl < limits.kl_tiny_frac * signals.kl_limit
     # A greedy policy whose logits are nearly equal crawls with the smallest step: then eval says nothing. Where the
     # policy does move a little, only a long flat curve that beats nobody is without a signal.
-    is_long = signals.num_evals >= 2 * limits.min_evaluations
+    is_long = signals.num_evals >= 3 * limits.min_evaluations
     if not does_not_move and not (is_tiny and is_long and signals.is_flat and not signals.leads):
         return None
     if not signals.entropy_stays_high:
