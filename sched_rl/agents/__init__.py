@@ -48,20 +48,29 @@ def load_greedy_policy(
     Args:
         config: of the agent that was saved.
         layout: of its observations.
-        state: `PPO.state()`; only the weights are read.
+        state: `PPO.state()`; only the weights are read, and their average where the agent keeps one.
         device: `cpu` or `cuda`.
 
     Raises:
         CheckpointError: when the weights are of another network.
         ConfigError: when the device is not there.
     """
+    from sched_rl.agents.averaging import AveragedPolicy
     from sched_rl.agents.greedy import GreedyPolicy, load_weights
     from sched_rl.agents.networks import build_network
 
     network = build_network(config.network, layout, seed=0, fused=config.kernel != "dense")
     load_weights(network, state["network"])
+    average = AveragedPolicy(network, config.average_decay)
+    average.load_state(state["average"])
     place = _find_device(device)
-    return GreedyPolicy(network.to(place), place, mask_actions=config.mask_actions, kernel=config.kernel)
+    return GreedyPolicy(
+        average.network.to(place),
+        place,
+        mask_actions=config.mask_actions,
+        voluntary_waits=config.voluntary_waits,
+        kernel=config.kernel,
+    )
 
 
 def _find_device(device: str) -> torch.device:

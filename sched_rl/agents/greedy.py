@@ -25,6 +25,7 @@ from sched_rl.agents.kernels.fused_acting import best_scorer
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.agents.networks.base import PackablePolicy, packed_logits
 from sched_rl.agents.packed import pack
+from sched_rl.agents.rollout import forbid_voluntary_waits
 from sched_rl.config.schema import Kernel
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import CheckpointError
@@ -40,16 +41,24 @@ class GreedyPolicy:
         network: scored as it is at the time of each call.
         device: where the network lives.
         mask_actions: choose among legal actions; otherwise among all.
+        voluntary_waits: the no-op competes with the jobs that fit; otherwise it is left to states without one.
         kernel: `dense`, `packed` (legal rows only) or `fused` (those, in one compiled call), or the next that
             the network has and that runs on the device; the same scores.
     """
 
     def __init__(
-        self, network: ActorCritic, device: torch.device, *, mask_actions: bool, kernel: Kernel
+        self,
+        network: ActorCritic,
+        device: torch.device,
+        *,
+        mask_actions: bool,
+        voluntary_waits: bool,
+        kernel: Kernel,
     ) -> None:
         self.network = network
         self.device = device
         self.mask_actions = mask_actions
+        self.voluntary_waits = voluntary_waits
         precise = copy.deepcopy(network).double().requires_grad_(False)
         self._precise = precise.policy
         self._copies: list[Tensor] = list(self._precise.parameters())
@@ -79,6 +88,7 @@ class GreedyPolicy:
         """
         if not mask.any(1).all():
             raise_all_masked(int(np.flatnonzero(~mask.any(1))[0]))
+        mask = self._legal(mask)
         chosen: NDArray[np.int64] = mask.argmax(1)
         open_states = np.arange(len(mask))
         if self.mask_actions:  # where one action is legal, no score can change it
@@ -114,7 +124,15 @@ class GreedyPolicy:
         mask: NDArray[np.bool_],
     ) -> float:
         """Mean KL(reference, other) over states; see `kl_between`."""
-        return kl_between(self.network, reference, other, observation, mask if self.mask_actions else None)
+        legal = self._legal(mask) if self.mask_actions else None
+        return kl_between(self.network, reference, other, observation, legal)
+
+    def _legal(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        if self.voluntary_waits:
+            return mask
+        mask = mask.copy()
+        forbid_voluntary_waits(mask)
+        return mask
 
 
 def _choose_packed(

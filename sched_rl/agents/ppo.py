@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sched_rl.agents.averaging import AveragedPolicy
 from sched_rl.agents.environment import ShapedEnvironment, VectorEnvironment
 from sched_rl.agents.evaluators import DenseEvaluator, PolicyEvaluator
 from sched_rl.agents.fused import FusedEvaluator
@@ -59,8 +60,13 @@ class PPO:
         self._scaler = ReturnScaler(config.num_envs, enabled=config.scale_returns)
         self._evaluator = self._build_evaluator()
         self._update = PolicyUpdate(config, self.network, self._evaluator)
+        self._average = AveragedPolicy(self.network, config.average_decay)
         self._greedy = GreedyPolicy(
-            self.network, self.device, mask_actions=config.mask_actions, kernel=config.kernel
+            self._average.network,
+            self.device,
+            mask_actions=config.mask_actions,
+            voluntary_waits=config.voluntary_waits,
+            kernel=config.kernel,
         )
         self._stats: RolloutStats | None = None
 
@@ -86,7 +92,12 @@ class PPO:
         if self.config.shape_rewards and not isinstance(env, ShapedEnvironment):
             raise ConfigError("agent.shape_rewards=true: this environment has no potential; set it to false")
         self._stats = collect_rollout(
-            env, self.buffer, self._evaluator, self._policy_generator, mask_actions=self.config.mask_actions
+            env,
+            self.buffer,
+            self._evaluator,
+            self._policy_generator,
+            mask_actions=self.config.mask_actions,
+            voluntary_waits=self.config.voluntary_waits,
         )
         return self._stats
 
@@ -114,6 +125,7 @@ class PPO:
         valued_s = time.perf_counter()
         log = self._update.run(self.buffer, lr, ent_coef, self._minibatch_generator)
         self._update.check_weights()
+        self._average.update()
         self.updates_done += 1
         self.seconds = {
             "act_s": stats.act_s,
@@ -135,10 +147,15 @@ class PPO:
         buffer.discount[:] = config.gamma
         if config.discount_time_s is not None:
             buffer.discount[:] = config.gamma ** (buffer.dt_s / config.discount_time_s)
-        reward = buffer.reward
+        reward, terminated, truncated = buffer.reward, buffer.terminated, buffer.truncated
+        potential_after = buffer.potential_after
+        if not config.bootstrap_truncated:
+            potential_after = np.where(truncated, 0.0, potential_after)
+            terminated, truncated = terminated | truncated, np.zeros_like(truncated)
         if config.shape_rewards:
-            # Potential-based shaping (Ng, Harada and Russell 1999): the optimal policies stay what they were.
-            reward = reward + buffer.discount * buffer.potential_after - buffer.potential_before
+            # Potential-based shaping (Ng, Harada and Russell 1999). What it leaves of a reward is the cost of idle
+            # GPUs; it is that cost which is discounted, hence no discount here: it would swamp the cost.
+            reward = reward + potential_after - buffer.potential_before
         self._scaler.update(reward, buffer.discount, buffer.terminated | buffer.truncated)
         buffer.value_states(self._evaluator)
         generalized_advantages(
@@ -146,8 +163,8 @@ class PPO:
             buffer.discount,
             buffer.value,
             buffer.final_value,
-            buffer.terminated,
-            buffer.truncated,
+            terminated,
+            truncated,
             config.gae_lambda,
             buffer.advantage,
             buffer.target,
@@ -173,8 +190,8 @@ class PPO:
         return self._greedy.actions(observation, action_mask)
 
     def policy_parameters(self) -> dict[str, Tensor]:
-        """A copy of the policy path's parameters, for `kl_from`."""
-        return policy_parameters(self.network)
+        """A copy of the parameters of the policy that is judged, for `kl_from`."""
+        return policy_parameters(self._average.network)
 
     def kl_from(
         self,
@@ -192,6 +209,7 @@ class PPO:
         """
         return {
             "network": copied(dict(self.network.state_dict())),
+            "average": self._average.state(),
             "optimizer": self._update.state(),
             "policy_generator": generator_state(self._policy_generator),
             "minibatch_generator": generator_state(self._minibatch_generator),
@@ -207,6 +225,7 @@ class PPO:
             CheckpointError: when the state is of another network.
         """
         load_weights(self.network, state["network"])
+        self._average.load_state(state["average"])
         self._update.load_state(state["optimizer"])
         load_generator_state(self._policy_generator, state["policy_generator"])
         load_generator_state(self._minibatch_generator, state["minibatch_generator"])

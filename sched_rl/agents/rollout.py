@@ -25,7 +25,7 @@ class RolloutBuffer:
 
     Attributes:
         observation: float32 (T + 1, N, D).
-        mask: bool (T + 1, N, A), as the environment gave it.
+        mask: bool (T + 1, N, A), as the environment gave it, without the no-ops that the learner denies itself.
         action: int64 (T, N).
         log_prob: float32 (T, N), of the action, under the policy that acted.
         entropy: float32 (T, N), of that policy.
@@ -135,6 +135,7 @@ def collect_rollout(
     generator: np.random.Generator,
     *,
     mask_actions: bool,
+    voluntary_waits: bool = True,
 ) -> RolloutStats:
     """Act for T steps, sampling from the policy.
 
@@ -145,6 +146,7 @@ def collect_rollout(
         generator: of the uniform draws, one an action.
         mask_actions: sample among legal actions; otherwise among all, and the environment reports invalid
             ones.
+        voluntary_waits: the no-op may be sampled although a job fits; otherwise the recorded masks lack it there.
     """
     buffer.observation[0], buffer.mask[0] = env.observation, env.action_mask
     all_legal = np.ones_like(buffer.mask[0])
@@ -152,6 +154,8 @@ def collect_rollout(
     act_s = env_s = 0.0
     for t in range(buffer.num_steps):
         start_s = time.perf_counter()
+        if not voluntary_waits:
+            forbid_voluntary_waits(buffer.mask[t])
         evaluator.sample(
             buffer.observation[t],
             buffer.mask[t] if mask_actions else all_legal,
@@ -169,13 +173,18 @@ def collect_rollout(
     return RolloutStats(_rollout_metrics(buffer, episodes, mask_actions), episodes, act_s, env_s)
 
 
+def forbid_voluntary_waits(mask: NDArray[np.bool_]) -> None:
+    """Take the no-op out of masks bool (M, K + 1) wherever some job fits, in place."""
+    mask[:, 0] = ~mask[:, 1:].any(1)
+
+
 def _rollout_metrics(
     buffer: RolloutBuffer, episodes: list[EpisodeRecord], mask_actions: bool
 ) -> dict[str, float]:
     count_legal(buffer.flat("mask"), buffer.num_legal.reshape(-1))
     if not buffer.num_legal.all():  # only without mask_actions: sampling refuses such a row
         raise_all_masked(int(np.argwhere(buffer.num_legal == 0)[0, 1]))
-    feasible = buffer.num_legal > 1
+    feasible: NDArray[np.bool_] = np.any(buffer.mask[: buffer.num_steps, :, 1:], axis=2)
     choices = buffer.num_legal if mask_actions else np.full_like(buffer.num_legal, buffer.mask.shape[-1])
     undecided = choices > 1
     buffer.has_choice[:] = undecided

@@ -90,6 +90,7 @@ _TABLE = {
     "agent.max_grad_norm": "[-1, inf)",
     "agent.entropy_jump_clip": "[-1, inf)",
     "agent.target_kl": "[-1, inf)",
+    "agent.average_decay": "[0, 1)",
     "agent.network.hidden_sizes": "[1, 65536]",
     "agent.network.value_hidden_sizes": "[1, 65536]",
     "agent.network.pool_size": "[1, 65536]",

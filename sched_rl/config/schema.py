@@ -160,11 +160,14 @@ class PpoConfig:
     target_kl: float
     kl_stop: Literal["minibatch", "epoch"]
     mask_actions: bool
+    voluntary_waits: bool
+    bootstrap_truncated: bool
     normalize_advantages: bool
     normalize_over: Literal["choices", "all"]
     scale_returns: bool
     shape_rewards: bool
     stagger_starts: bool
+    average_decay: float
     kernel: Kernel
     network: NetworkConfig
     lr_schedule: LrScheduleConfig

@@ -9,9 +9,11 @@ from sched_rl.config.schema import Encoding, EnvConfig
 #: Points of the run-out profile of the rich encoding.
 RICH_PROFILE_POINTS = 16
 #: Job features of the rich encoding beside one demand column a resource.
-RICH_JOB_FEATURES = 11
+RICH_JOB_FEATURES = 13
+#: Completions that the context of the rich encoding names one by one.
+RICH_NEXT_ENDS = 8
 #: Context features of the rich encoding beside one idle column a resource.
-RICH_CONTEXT_FEATURES = 12
+RICH_CONTEXT_FEATURES = 12 + 2 * RICH_NEXT_ENDS
 
 
 @dataclass(frozen=True)

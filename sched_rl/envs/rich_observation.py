@@ -3,9 +3,12 @@
 Per window job (R = resources, D = max_duration, T = horizon, all float32):
 present; fits now; d/D; 1 + ln(d/D)/6; demand over capacity (R columns); (d/D)(g/G); wait/T; priority/P;
 GPUs left idle if it started over G, negative where it lacks some; time until it fits over D; time left after it if
-it started now over T; time to spare before its due time over D (1 without one). All clipped to [-1, 1].
+it started now over T; time to spare before its due time over D (1 without one); if it started now, GPUs idle after the
+next completion over G, negative where it lacks some, and the share of the visible jobs that would fit them. All
+clipped to [-1, 1].
 Profile: share of the GPUs that will be idle at now + D ((p + 1)/P)^2 if nothing starts.
-Context: idle shares (R columns), then the twelve of `_write_context`.
+Context: idle shares (R columns), then the twelve of `_write_context`, then for each of the next eight completions the
+time until it, 1 + ln(left/D)/6, and its GPUs over G (1 and 0 where fewer jobs run).
 Terms with GPUs speak of resource 0.
 """
 
@@ -16,6 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sched_rl.envs.layout import RICH_NEXT_ENDS
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import num_visible
 from sched_rl.simulator.state import (
@@ -31,6 +35,9 @@ from sched_rl.simulator.state import (
 
 #: With more entries of the run-out than this, a search for each job beats counting along all of them.
 _COUNTED_AT_MOST = 24
+#: Widths are counted by this many classes at most; a cluster of fewer GPUs has a class for each.
+_MOST_CLASSES = 64
+_LEAST_LEFT_SHARE = math.exp(-12.0)
 
 
 @kernel
@@ -56,15 +63,19 @@ def observe_rich(
     """
     state, rules = ClusterState(*arrays), Rules(*plain_rules)
     num_resources, most_running = capacity.shape[0], state.running.shape[1]
-    jobs_end = rules.window * (11 + num_resources)
+    jobs_end = rules.window * (13 + num_resources)
     idle_after = np.empty((num_resources, most_running + 1), np.int32)
     wait_share = np.empty(most_running + 1, np.float32)
     releases = np.empty(rules.window, np.int32)
+    fitting_share = np.empty(min(capacity[0], _MOST_CLASSES) + 1, np.float32)
     for c in range(first, last):
         row = out[c]
         _run_out(state, rules, c, idle_after, wait_share)
         _count_releases(state, rules, c, idle_after, releases)
-        visible_work = _write_jobs(state, rules, c, capacity, wait_share, releases, row[:jobs_end])
+        _share_fitting(state, rules, c, capacity[0], fitting_share)
+        visible_work = _write_jobs(
+            state, rules, c, capacity, wait_share, releases, fitting_share, row[:jobs_end]
+        )
         _write_profile(state, rules, c, capacity, row[jobs_end : jobs_end + profile_points])
         _write_context(state, rules, c, capacity, visible_work, row[jobs_end + profile_points :])
 
@@ -119,6 +130,7 @@ def _write_jobs(
     capacity: Ints,
     wait_share: NDArray[np.float32],
     releases: Ints,
+    fitting_share: NDArray[np.float32],
     rows: NDArray[np.float32],
 ) -> float:
     """The job matrix, row by row; returns the work of the visible jobs."""
@@ -126,7 +138,10 @@ def _write_jobs(
     now_s, head, idle = cluster.now_s, cluster.queue_head, state.idle[c, 0]
     a_second, a_duration, a_gpu = 1.0 / cluster.horizon_s, 1.0 / rules.max_duration_s, 1.0 / capacity[0]
     features = state.queue_features[c, QUEUE_FEATURES * head : QUEUE_FEATURES * (head + visible)]
-    width, visible_work = 11 + num_resources, 0.0
+    width, visible_work, num_classes = 13 + num_resources, 0.0, fitting_share.shape[0] - 1
+    next_end_s, next_gpus = np.inf, 0
+    if cluster.num_running > 0:
+        next_end_s, next_gpus = state.running[c, 0].end_s, state.running[c, 0].gpus
     for slot in range(visible):
         job = features[QUEUE_FEATURES * slot : QUEUE_FEATURES * (slot + 1)]
         row = rows[slot * width : (slot + 1) * width]
@@ -147,8 +162,27 @@ def _write_jobs(
         rest[4] = wait_share[releases[slot]]
         rest[5] = max(1.0 - (now_s + duration_s) * a_second, -1.0)
         rest[6] = min(max((job[SLACK_S] - waited_s - duration_s) * a_duration, -1.0), 1.0)
+        idle_next = idle if now_s + duration_s <= next_end_s else idle - gpus + next_gpus
+        rest[7] = idle_next * a_gpu
+        rest[8] = fitting_share[max(idle_next, 0) * num_classes // capacity[0]]
     rows[visible * width :] = np.float32(0.0)
     return visible_work
+
+
+@subkernel
+def _share_fitting(
+    state: ClusterState, rules: Rules, c: int, num_gpus: int, out: NDArray[np.float32]
+) -> None:
+    """The share of the visible jobs that fit 0/B, 1/B, ... B/B of the GPUs, widths rounded up to such a class."""
+    head, visible, num_classes = state.clusters[c].queue_head, num_visible(state, rules, c), out.shape[0] - 1
+    demand = state.queue_demand[c, 0, head : head + visible]
+    out[:] = np.float32(0.0)
+    for slot in range(visible):
+        out[(demand[slot] * num_classes + num_gpus - 1) // num_gpus] += np.float32(1.0)
+    a_job, count = 1.0 / max(visible, 1), 0.0
+    for size in range(num_classes + 1):
+        count += out[size]
+        out[size] = count * a_job
 
 
 @subkernel
@@ -211,3 +245,17 @@ def _write_context(
         rest[10] = min((last.end_s - cluster.now_s) / rules.max_duration_s, 1.0)
     time_left_s = max(cluster.horizon_s - cluster.now_s, 1e-6)
     rest[11] = min((cluster.queued_work + running_work) / (capacity[0] * time_left_s), 4.0) / 4.0
+    _write_next_ends(state, rules, c, capacity, rest[12:])
+
+
+@subkernel
+def _write_next_ends(
+    state: ClusterState, rules: Rules, c: int, capacity: Ints, pairs: NDArray[np.float32]
+) -> None:
+    cluster = state.clusters[c]
+    for i in range(RICH_NEXT_ENDS):
+        pairs[2 * i], pairs[2 * i + 1] = 1.0, 0.0
+        if i < cluster.num_running:
+            left_share = (state.running[c, i].end_s - cluster.now_s) / rules.max_duration_s
+            pairs[2 * i] = 1.0 + math.log(max(left_share, _LEAST_LEFT_SHARE)) / 6.0
+            pairs[2 * i + 1] = state.running[c, i].gpus / capacity[0]

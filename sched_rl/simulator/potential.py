@@ -1,14 +1,18 @@
 """How much a state is worth, roughly: the potential that a learner may shape its rewards with.
 
-Adding gamma * potential(next) - potential(now) to every reward changes no optimal policy (Ng, Harada and Russell,
-ICML 1999), but it says at once what a start or a wait is worth. The potential is that of a fluid cluster, which serves
-its backlog A at full rate G (W = total work, T = horizon, s_* the reward's scales):
+Adding potential(next) - potential(now) to every reward changes no optimal policy (Ng, Harada and Russell, ICML 1999),
+but it says at once what a start or a wait is worth. The potential is what a fluid cluster would still earn that serves
+its backlog A at full rate G and splits work at will, with the arrivals that are really to come: what
+`evaluation.fluid_bound` says of a whole workload, from the middle of an episode (W = total work, T = horizon, s_* the
+reward's scales):
 
     s_progress * work of the jobs that are not complete / W          the progress still to come
-    - s_time * A^2 / (2 G T W)                                       the time pressure of draining the backlog
-    + s_early * (T - now - (A + work still to arrive) / G) / T       the bonus if nothing were ever left idle
+    - s_time * integral of A dt / (T W)                              the time pressure of draining the backlog
+    + s_early * (T - time at which it is drained) / T                the bonus
 
-What remains of a step's reward is close to the cost of the GPUs that stood idle during it, and of what arrived.
+What remains of a step's reward is the cost of the GPUs that stood idle during it. That the potential knows what no
+policy can see, the arrivals, is the point: their randomness leaves the rewards, and no action changes it (Mao et al.,
+Variance reduction for reinforcement learning in input-driven environments, ICLR 2019).
 """
 
 from __future__ import annotations
@@ -16,8 +20,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.kernels import kernel
-from sched_rl.simulator.state import ClusterState, Plain
+from sched_rl.kernels import kernel, subkernel
+from sched_rl.simulator.queue import work_at
+from sched_rl.simulator.state import QUEUE_FEATURES, SUBMIT_S, ClusterState, Plain
 
 
 @kernel
@@ -38,11 +43,23 @@ def write_potential(arrays: Plain, capacity: NDArray[np.int32], out: NDArray[np.
             left += (running.end_s - cluster.now_s) * running.gpus
             incomplete += running.work
         incomplete += cluster.queued_work + cluster.arriving_work
-        backlog = cluster.queued_work + left
-        pressure = backlog * backlog / (2.0 * num_gpus * cluster.horizon_s * cluster.total_work)
-        end_s = cluster.now_s + (backlog + cluster.arriving_work) / num_gpus
+        backlog_s, end_s = _drain(state, c, cluster.queued_work + left, num_gpus)
         out[c] = (
             cluster.progress_scale * incomplete / cluster.total_work
-            - cluster.time_pressure_scale * pressure
+            - cluster.time_pressure_scale * backlog_s / (cluster.horizon_s * cluster.total_work)
             + cluster.early_finish_bonus_scale * (1.0 - end_s / cluster.horizon_s)
         )
+
+
+@subkernel
+def _drain(state: ClusterState, c: int, backlog: float, num_gpus: float) -> tuple[float, float]:
+    """The integral of the backlog until the fluid cluster has served all, and when it has."""
+    cluster = state.clusters[c]
+    clock_s, integral = cluster.now_s, 0.0
+    for place in range(cluster.queue_tail, state.queue.shape[1]):
+        submit_s = np.float64(state.queue_features[c, QUEUE_FEATURES * place + SUBMIT_S])
+        busy_s = min(submit_s - clock_s, backlog / num_gpus)
+        integral += busy_s * (backlog - 0.5 * busy_s * num_gpus)
+        backlog += work_at(state, c, place) - busy_s * num_gpus
+        clock_s = submit_s
+    return integral + 0.5 * backlog * backlog / num_gpus, clock_s + backlog / num_gpus

@@ -39,6 +39,8 @@ def config(make_config):
             scale_returns=True,
             target_kl=0.02,
             entropy_jump_clip=0.1,
+            average_decay=0.8,
+            voluntary_waits=False,
             **changes,
         )
 
@@ -72,6 +74,8 @@ def test_resuming_equals_the_uninterrupted_run(kind, kernel, config, rich_layout
         assert same(resumed.update(), expected[update]), update
     weights, others = whole.state()["network"], resumed.state()["network"]
     assert all(torch.equal(weights[name], others[name]) for name in weights)
+    averages, others = whole.policy_parameters(), resumed.policy_parameters()
+    assert all(torch.equal(averages[name], others[name]) for name in averages)
     assert resumed.updates_done == 6
 
 

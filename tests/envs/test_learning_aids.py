@@ -7,6 +7,7 @@ import pytest
 
 from sched_rl.config.load import load_config
 from sched_rl.envs.vector import VectorClusterEnv, random_feasible_actions
+from sched_rl.evaluation.fluid_bound import fluid_bound
 
 
 def make_env(num_envs, *overrides):
@@ -17,7 +18,7 @@ def make_env(num_envs, *overrides):
 
 
 def naive_potential(config, env, c):
-    """Straight from the formula in `simulator.potential`, job by job."""
+    """What a fluid cluster would still earn, job by job: it serves its backlog at full rate as the rest arrives."""
     state, cluster = env._batch.state, env._batch.state.clusters[c]
     now_s, gpus, total, horizon_s = (
         cluster["now_s"],
@@ -25,30 +26,41 @@ def naive_potential(config, env, c):
         cluster["total_work"],
         cluster["horizon_s"],
     )
-    incomplete = backlog = arriving = 0.0
+    incomplete, backlog, arrivals = 0.0, 0.0, []
     for row, job in enumerate(state.jobs[c]):
-        width = int(state.demand[c, row, 0])
+        width, left_s = int(state.demand[c, row, 0]), job["duration_s"]
         if not np.isnan(job["start_s"]):
-            done_s = min(now_s - job["start_s"], job["duration_s"])
-            if done_s < job["duration_s"]:
-                incomplete += job["work"]
-                backlog += (job["duration_s"] - done_s) * width
-        elif job["submit_s"] <= now_s:
-            backlog += job["work"]
+            left_s = max(job["start_s"] + job["duration_s"] - now_s, 0.0)
+        incomplete += job["work"] if left_s > 0 else 0.0
+        if job["submit_s"] > now_s:
+            arrivals.append((job["submit_s"], job["work"]))
         else:
-            arriving += job["work"]
-    end_s = now_s + (backlog + arriving) / gpus
-    incomplete += sum(job["work"] for job in state.jobs[c] if np.isnan(job["start_s"]))
-    return incomplete / total - backlog**2 / (2 * gpus * horizon_s * total) + (horizon_s - end_s) / horizon_s
+            backlog += left_s * width
+    integral = 0.0
+    for at_s, work in [*sorted(arrivals), (np.inf, 0.0)]:
+        busy_s = min(at_s - now_s, backlog / gpus)
+        integral += busy_s * (backlog - busy_s * gpus / 2)
+        end_s = now_s + busy_s
+        now_s, backlog = at_s, backlog - busy_s * gpus + work
+    return incomplete / total - integral / (horizon_s * total) + (horizon_s - end_s) / horizon_s
 
 
-def test_potential_is_its_formula_along_episodes():
-    config, env = make_env(4)
+@pytest.mark.parametrize("span_s", [2000, 60000])
+def test_potential_is_what_a_fluid_cluster_earns_along_episodes(span_s):
+    """Whether the backlog lasts through the arrivals or runs out between them."""
+    config, env = make_env(4, f"env.arrival_span={span_s}", "env.arrival_mode=bursty")
     draws = np.random.default_rng(0)
     for _ in range(60):
         expected = [naive_potential(config, env, c) for c in range(4)]
         env.step(random_feasible_actions(env.action_mask, draws))
         np.testing.assert_allclose(env.potential_before, expected, atol=1e-9)
+
+
+def test_potential_of_a_fresh_episode_is_the_fluid_bound():
+    config, env = make_env(6)
+    env.step(np.zeros(6, np.int64))
+    bounds = [fluid_bound(env._source.workload(int(seed))[1], config.num_gpus) for seed in env._episode_seeds]
+    np.testing.assert_allclose(env.potential_before, bounds, atol=1e-9)
 
 
 def test_potential_of_one_step_is_that_before_the_next_unless_the_episode_ended():

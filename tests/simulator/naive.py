@@ -177,9 +177,14 @@ class NaiveCluster:
         env, now, horizon = self.env, self.now, self.workload.horizon_s
         longest, gpus = env.max_duration, self.capacity[0]
         resources, count = len(self.capacity), len(self.duration)
-        rows = np.zeros((env.max_queue_size, 11 + resources))
+        rows = np.zeros((env.max_queue_size, 13 + resources))
+        ends = sorted(self.running.items(), key=lambda item: item[1])
         for slot, job in enumerate(self.window()):
             share, width = min(self.duration[job] / longest, 1.0), self.demand[job][0] / gpus
+            idle_next = self.idle[0]
+            if ends and now + self.duration[job] > ends[0][1]:
+                idle_next += self.demand[ends[0][0]][0] - self.demand[job][0]
+            would_fit = sum(self.demand[other][0] <= idle_next for other in self.window())
             rows[slot] = (
                 1.0,
                 self.fits(job),
@@ -193,13 +198,14 @@ class NaiveCluster:
                 min(self._time_until_fit(job) / longest, 1.0),
                 max(1.0 - (now + self.duration[job]) / horizon, -1.0),
                 min(max((self.workload.due_s[job] - now - self.duration[job]) / longest, -1.0), 1.0),
+                idle_next / gpus,
+                would_fit / len(self.window()),
             )
         profile = [
             (self.idle[0] + sum(self.demand[job][0] for job, end in self.running.items() if end <= reached))
             / gpus
             for reached in (now + longest * ((p + 1) / 16) ** 2 for p in range(16))
         ]
-        ends = sorted(self.running.values())
         left = sum((end - now) * self.demand[job][0] for job, end in self.running.items())
         seen = sum(self.work[job] for job in self.window())
         beyond = self.queue[env.max_queue_size :]
@@ -216,10 +222,13 @@ class NaiveCluster:
             left / (longest * gpus),
             arriving / count,
             len(self.running) / gpus,
-            min((ends[0] - now) / longest, 1.0) if ends else 0.0,
-            min((ends[-1] - now) / longest, 1.0) if ends else 0.0,
+            min((ends[0][1] - now) / longest, 1.0) if ends else 0.0,
+            min((ends[-1][1] - now) / longest, 1.0) if ends else 0.0,
             min((waiting + left) / (gpus * max(horizon - now, 1e-6)), 4.0) / 4.0,
         ]
+        for job, end in [*ends, *[(None, None)] * 8][:8]:
+            left = 1.0 if job is None else max(1.0 + math.log(max((end - now) / longest, 1e-9)) / 6.0, -1.0)
+            context += [left, 0.0 if job is None else self.demand[job][0] / gpus]
         return np.concatenate([rows.ravel(), profile, context]).astype(np.float32)
 
     def _time_until_fit(self, job):

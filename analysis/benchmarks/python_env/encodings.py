@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.benchmarks.python_env.cluster import PythonCluster
 from sched_rl.config.schema import Encoding, EnvConfig
-from sched_rl.envs.layout import RICH_PROFILE_POINTS, observation_layout
+from sched_rl.envs.layout import RICH_NEXT_ENDS, RICH_PROFILE_POINTS, observation_layout
 
 Floats = NDArray[np.float32]
 
@@ -153,6 +153,12 @@ class RichEncoder:
         if self._has_due_times:
             spare_s = self._slack_s[window] - waited_s - duration_s
             rows[:, 11] = np.clip(spare_s * self._a_duration, -1.0, 1.0)
+        idle_next = np.full(len(gpus), cluster.idle)
+        if len(left_s):
+            outlasts = now_s + duration_s > cluster.ends_s[0]
+            idle_next[outlasts] += cluster.widths[0] - gpus[outlasts]
+        rows[:, 12] = idle_next * (1.0 / cluster.num_gpus)
+        rows[:, 13] = np.sort(gpus).searchsorted(idle_next, "right") * (1.0 / max(len(gpus), 1))
 
     def _write_context(
         self, cluster: PythonCluster, left_s: NDArray[np.float64], env: EnvConfig, context: Floats
@@ -166,7 +172,12 @@ class RichEncoder:
             first, last = min(left_s[0] / longest_s, 1.0), min(left_s[-1] / longest_s, 1.0)
         unseen_work = max(cluster.queued_work - visible_work, 0.0)
         time_left_s = max(horizon_s - now_s, 1e-6)
-        context[:] = (
+        ends = context[len(context) - 2 * RICH_NEXT_ENDS :].reshape(-1, 2)
+        ends[:] = (1.0, 0.0)
+        shares = np.maximum(left_s[:RICH_NEXT_ENDS] / longest_s, math.exp(-12.0))
+        ends[: len(shares), 0] = 1.0 + np.log(shares) / 6.0
+        ends[: len(shares), 1] = np.array(cluster.widths[:RICH_NEXT_ENDS]) / num_gpus
+        context[: len(context) - 2 * RICH_NEXT_ENDS] = (
             cluster.idle / num_gpus,
             min(now_s / horizon_s, 1.0),
             cluster.steps / env.max_episode_steps,
