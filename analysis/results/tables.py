@@ -137,9 +137,7 @@ def study_table(named: Named) -> list[str]:
         "With the study's GAE, which runs on over the ends of episodes:",
         "",
     ]
-    rows = [
-        [f"`{network}`, cdf", *_boundary_row(named, study_name(network, "cdf"))] for network in STUDY_NETWORKS
-    ]
+    rows = [[f"`{network}`, cdf", *_boundary_row(named, network)] for network in STUDY_NETWORKS]
     return lines + markdown(["", "ours", "the study's GAE", "the study's minus ours [95 %]"], rows)
 
 
@@ -161,11 +159,11 @@ def _study_row(results: Sequence[Result]) -> list[str]:
     return [str(len(results)), f"{val:.3f}", f"{np.mean(means):.3f}", spread, difference.format(3)]
 
 
-def _boundary_row(named: Named, name: str) -> list[str]:
+def _boundary_row(named: Named, network: str) -> list[str]:
     """Trainings of equal seeds are pairs: they begin with the same network on the same episodes."""
     ours, lost = (
         {r.provenance["seed"]: r.own for r in named.get(each, ())}
-        for each in (name, f"{name}_lost_boundaries")
+        for each in (study_name(network, "cdf"), study_name(network, "gae_bug"))
     )
     pairs = [(lost[seed], ours[seed]) for seed in ours if seed in lost]
     if not pairs:

@@ -148,7 +148,7 @@ def test_the_studys_fault_is_compared_by_equal_seeds():
         dataclasses.replace(result, evaluations={"ppo": evaluation(0.55 + 0.1 * seed)})
         for seed, result in ((1, ours[0]), (3, ours[2]))
     ]
-    lines = tables.study_table({"study_mlp_cdf": ours, "study_mlp_cdf_lost_boundaries": lost})
+    lines = tables.study_table({"study_mlp_cdf": ours, "study_mlp_gae_bug": lost})
     row = next(line for line in lines if line.startswith("| `mlp`, cdf"))
     assert "-0.050 [-0.050, -0.050]" in row
     assert next(line for line in lines if line.startswith("| `attention`, cdf")).count("…") == 3

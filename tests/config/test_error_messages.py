@@ -12,9 +12,8 @@ AGENTS = (
     "priority, rand_feas_no0, rollout, sjf"
 )
 EXPERIMENTS = (
-    "study_attention_cdf, study_attention_cdf_lost_boundaries, study_attention_off, study_attention_per_gpu, "
-    "study_attention_sorted, study_mlp_cdf, study_mlp_cdf_lost_boundaries, study_mlp_off, study_mlp_per_gpu, "
-    "study_mlp_sorted"
+    "study_attention_cdf, study_attention_gae_bug, study_attention_off, study_attention_per_gpu, "
+    "study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
     "must be a scheduler whose actions follow from the state: fifo, least_work, linear_score, longest, narrowest, "

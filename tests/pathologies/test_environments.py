@@ -113,7 +113,7 @@ def test_a_changed_workload_is_the_old_one_until_the_onset():
 
 
 def test_lost_boundaries_hide_the_ends_of_episodes_and_nothing_else():
-    config = load_config("train", ["experiment=study_mlp_cdf_lost_boundaries", "env.jobs_per_episode=20"])
+    config = load_config("train", ["experiment=study_mlp_gae_bug", "env.jobs_per_episode=20"])
     faulty = make_faulty_env(config, config.agent, config.pathology)
     ordinary = VectorClusterEnv(config.env, "playbook", 1, seed=config.seed)
     faulty.reset()
