@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sched_rl.config.changes import changes
 from sched_rl.config.convert import config_to_dict
 from sched_rl.config.overrides import argument
-from sched_rl.config.record import config_digest
+from sched_rl.config.record import CONFIG_FILE, config_digest, load_config_file
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import SchedRLError
 from sched_rl.evaluation.baselines import judge_baselines
@@ -90,6 +91,9 @@ class RunSession:
             )
         else:
             self._record = RunRecord.reopen(folder, columns, resume_update)
+            if changed := changes(load_config_file(folder / CONFIG_FILE), config):
+                self._record.event("changed_config", resume_update, changes=changed)
+                self._record.write_config(config_to_dict(config))
         self._writer = open_writer(config.tracking, folder)
         self._baselines: dict[str, dict[str, Any]] = {}
 

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from sched_rl.config.changes import differences, shortened
 from sched_rl.tracking.redaction import redact
 from sweeps.measures import MINIMIZED
-from sweeps.plan import SweepPlan, differences
+from sweeps.plan import SweepPlan
 from sweeps.storage import network_filesystem, open_or_create_study
 from sweeps.study import SweepError, sqlite_file
 
 if TYPE_CHECKING:
     from optuna import Study
-
-#: Differences shown in full; a sweep of another agent has dozens.
-_SHOWN = 8
 
 
 def begin_or_resume(plan: SweepPlan) -> Study:
@@ -59,9 +57,8 @@ def _one_at_a_time(plan: SweepPlan) -> Iterator[None]:
 
 
 def _refusal(plan: SweepPlan, changed: list[str]) -> str:
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     return (
-        f"sweep {plan.name} in {plan.folder} was begun with other settings: {'; '.join(changed[:_SHOWN])}{more}. "
+        f"sweep {plan.name} in {plan.folder} was begun with other settings: {shortened(changed)}. "
         "Type them as before to go on with it, or begin another with sweep.name=NAME"
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from sched_rl.config.changes import leaves
 from sched_rl.config.choices import is_choice
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.convert import config_to_dict, show
@@ -130,16 +131,6 @@ def make_plan(arguments: Sequence[str], job: SweepJob) -> SweepPlan:
     )
 
 
-def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every key in which two commands differ, as `key: was X, is Y`."""
-    before, after = (dict(_leaves(tree, "")) for tree in (recorded, now))
-    return [
-        f"{key}: was {show(before.get(key, 'absent'))}, is {show(after.get(key, 'absent'))}"
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key, "absent") != after.get(key, "absent")
-    ]
-
-
 def _refuse_reserved(typed: Sequence[Override]) -> None:
     for override in typed:
         if override.key_or_group.startswith("trial."):
@@ -241,7 +232,7 @@ def _base_overrides(
         if option is not None and group != "sweep" and plain_choices.get(group) != option
     ]
     plain = load_command("train", [*texts, *chosen], sources).config
-    own, other = (dict(_leaves(_compared(each), "")) for each in (config, plain))
+    own, other = (dict(leaves(_compared(each))) for each in (config, plain))
     return [*texts, *chosen, *(argument(key, show(own[key])) for key in own if own[key] != other.get(key))]
 
 
@@ -250,9 +241,3 @@ def _compared(config: Config) -> dict[str, Any]:
     tree = {key: value for key, value in config_to_dict(config).items() if key not in left_out}
     tree["eval"] = {key: value for key, value in tree["eval"].items() if key != "final_report"}
     return tree
-
-
-def _leaves(node: Any, prefix: str) -> list[tuple[str, Any]]:
-    if not isinstance(node, Mapping) or not node:
-        return [(prefix.rstrip("."), node)]
-    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}{key}.")]

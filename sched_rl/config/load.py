@@ -10,11 +10,13 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from sched_rl.config.changes import changes, shortened
 from sched_rl.config.choices import check_choice, is_choice, refuse_absent_groups
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import LEARNED_KINDS, add_base, add_baselines, add_families, refuse_idle_keys
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
+from sched_rl.config.record import config_from_dict
 from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
 from sched_rl.config.rules import check_config, check_training
 from sched_rl.config.safety import refuse_arguments
@@ -24,8 +26,9 @@ from sched_rl.config.trees import merged, replace_group
 from sched_rl.config.values import resolve, set_value
 from sched_rl.errors import ConfigError
 
+_INSIST = "resume_with_changes"
 #: Keys of a primary that steer the command and are no part of the configuration; the first names a record.
-COMMAND_KEYS = {"train": ("resume",), "evaluate": ("checkpoint", "output", "schedule_output")}
+COMMAND_KEYS = {"train": ("resume", _INSIST), "evaluate": ("checkpoint", "output", "schedule_output")}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     for override in values:
         set_value(config_tree, override, sources)
     plain = resolve(config_tree)
-    options = {key: _path(key, plain.pop(key)) for key in COMMAND_KEYS[primary]}
+    insists = _flag(_INSIST, plain.pop(_INSIST, False))
+    options = {key: _path(key, plain.pop(key)) for key in COMMAND_KEYS[primary] if key != _INSIST}
     refuse_idle_keys([override.key_or_group for override in values], plain)
     add_families(plain, sources, recorded.get("families") or {})
     add_baselines(plain, sources, recorded.get("baseline_agents") or {})
@@ -97,7 +101,23 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     check_config(config)
     if primary == "train":
         check_training(config)
+        if recorded and not insists:
+            _refuse_changes(recorded, config, options["resume"])
     return Command(config, options)
+
+
+def _refuse_changes(recorded: dict[str, Any], config: Config, folder: str | None) -> None:
+    if changed := changes(config_from_dict(recorded), config):
+        raise ConfigError(
+            f"resume={folder}: the run was begun with other settings: {shortened(changed)}. Leave them as they were, "
+            "or insist with resume_with_changes=true"
+        )
+
+
+def _flag(key: str, value: Any) -> bool:
+    if value not in (None, True, False):
+        raise ConfigError(f"{key}={value}: must be true or false")
+    return bool(value)
 
 
 def split_overrides(

@@ -35,7 +35,13 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
 
 
 def config_digest(config: Config) -> str:
-    """SHA-256 (hex) of everything that decides a run's results: not its folder, tracking or display.
+    """SHA-256 (hex) of everything that decides a run's results, see `digested`."""
+    canonical = json.dumps(digested(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def digested(config: Config) -> dict[str, Any]:
+    """Everything that decides a run's results, nested: not its folder, tracking or display.
 
     The thresholds of the diagnosis count where a guard acts on them.
     """
@@ -45,8 +51,7 @@ def config_digest(config: Config) -> str:
         del tree["guard"]
     else:
         tree["diagnosis"] = {key: value for key, value in plain["diagnosis"].items() if key != "kind"}
-    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return tree
 
 
 def config_to_yaml(config: Config) -> str:
