@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from sched_rl.agents import build_ppo
 from sched_rl.checkpoint import CheckpointStore
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.envs.vector import VectorClusterEnv
-from sched_rl.errors import CheckpointError
+from sched_rl.errors import CheckpointError, SimulationError
 from sched_rl.evaluation.learned import LearnedScheduler
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.probe import probe_states
@@ -244,8 +245,9 @@ class _Training:
 
     def _one_update(self, progress: Progress) -> None:
         started_s = time.perf_counter()
-        self._ppo.collect(self._env)
-        metrics = self._ppo.update()
+        with self._named_update():
+            self._ppo.collect(self._env)
+            metrics = self._ppo.update()
         learned_s = time.perf_counter()
         self._update += 1
         row: dict[str, Any] = {"update": self._update, "timesteps": self._steps, **metrics}
@@ -265,6 +267,17 @@ class _Training:
         every = self._session.config.run.checkpoint_every_updates
         if every > 0 and self._update % every == 0 and not is_last:  # `run` saves the last state
             self._save_periodic()
+
+    @contextmanager
+    def _named_update(self) -> Iterator[None]:
+        """Say of what goes wrong in an update when it did, and what is left that is sound."""
+        try:
+            yield
+        except SimulationError as error:
+            raise SimulationError(
+                f"in update {self._update + 1}: {error}; sound up to update {self._update}, step {self._steps:,}; "
+                f"the best checkpoint is of update {self._best.update}"
+            ) from error
 
     def _evaluate(self, progress: Progress) -> _Judged:
         evaluation = evaluate(self._scheduler, self._session.blocks, self._session.config.families)
