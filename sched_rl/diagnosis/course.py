@@ -61,10 +61,15 @@ class CourseSignals(EvaluationSignals):
     def _is_a_swing(self, drop: Drop) -> bool:
         """Whether a run that swings may come back from this drop too, as it did before.
 
-        The drop is not much deeper than a swing, or not longer than falls that it came back from.
+        The drop is not much deeper than a swing, or not longer than falls that it came back from. A run that was calm
+        until it fell has come back from nothing; one that fell at once shows only then what it is.
         """
+        fell_early = drop.first <= max(1, self.limits.early_frac * drop.last)
+        known = [(a, b) for a, b in self.swings if fell_early or b <= drop.first]
+        if len(known) < self.min_swings // 2:
+            return False
         depth = self._course[drop.best] - float(np.median(self._course[drop.first :]))
-        size = float(np.median([abs(self._course[b] - self._course[a]) for a, b in self.swings]))
+        size = float(np.median([abs(self._course[b] - self._course[a]) for a, b in known]))
         return depth < 2 * size or drop.last - drop.first < self._longest_recovery
 
     @cached_property
