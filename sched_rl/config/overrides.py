@@ -16,12 +16,19 @@ from sched_rl.errors import ConfigError
 _STRUCTURAL = "=,()[]{}:"
 
 
+#: Characters; a list of all job widths is far shorter, and the grammar takes a second a megabyte.
+_LONGEST = 100_000
+
+
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
     """Each argument as Hydra understands it.
 
     Raises:
         ConfigError: naming the argument and, where quoting would mend it, the quoted form.
     """
+    for text in texts:
+        if len(text) > _LONGEST:
+            raise ConfigError(f"{text[:40]}...: {len(text):,} characters; an override has at most {_LONGEST:,}")
     parser = OverridesParser.create()
     return [_parse(parser, text) for text in texts]
 
