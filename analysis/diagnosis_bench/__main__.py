@@ -107,14 +107,18 @@ def _judge(runs: Sequence[PlannedRun], options: Options) -> None:
         raise ConfigError(
             f"folder={options.folder}: holds no finished run of half={options.half}; train first"
         )
-    print(f"\n{confusion_table(counted)}\n\n{score_table(counted)}\n\n{summary(verdicts)}")
+    report = f"{confusion_table(counted)}\n\n{score_table(counted)}\n\n{summary(verdicts)}"
+    print(f"\n{report}")
     folder = RESULTS if options.kinds is None else options.folder
     picture = folder / f"diagnosis_bench_{options.half}.png"
     draw_confusion(counted, picture, f"Diagnosis benchmark, {options.half} half, {len(counted)} runs")
     rows = [asdict(each) | {"right": each.is_right, "delay": each.delay} for each in verdicts]
+    command = f"python -m analysis.diagnosis_bench half={options.half}"
+    text = f"# Diagnosis benchmark, {options.half} half\n\n`{command}`\n\n```\n{report}\n```\n"
+    picture.with_suffix(".md").write_text(text, encoding="utf-8")
     table = picture.with_suffix(".json")
     table.write_text(json.dumps(rows, indent=1, default=str) + "\n", encoding="utf-8")
-    print(f"\nwrote {picture} and {table}")
+    print(f"\nwrote {picture}, .md and .json")
 
 
 def _write_down_the_look(options: Options) -> None:

@@ -65,7 +65,7 @@ class CourseSignals(EvaluationSignals):
         until it fell has come back from nothing; one that fell at once shows only then what it is.
         """
         fell_early = drop.first <= max(1, self.limits.early_frac * drop.last)
-        known = [(a, b) for a, b in self.swings if fell_early or b <= drop.first]
+        known = [(a, b) for a, b in self.swings if fell_early or b < drop.first]
         if len(known) < self.min_swings // 2:
             return False
         depth = self._course[drop.best] - float(np.median(self._course[drop.first :]))

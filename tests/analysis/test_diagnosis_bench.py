@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_what_has_no_drop_is_seen_from_its_declared_onset():
     assert visible_at(flat, "no_signal", onset_update=0) == 0
     assert visible_at(table(list(range(10))), "overshoot", onset_update=0) is None
     assert visible_at(flat, "env_shift", onset_update=99) is None
+
+
+def test_brittleness_is_seen_in_the_block_that_falls_while_the_mean_holds():
+    split = table([1.0] * 8)
+    fallen = split.returns.copy()
+    fallen[4:, split.blocks == 1] -= 20.0
+    fallen[4:, split.blocks != 1] += 10.0
+    split = replace(split, values={"return": fallen})
+    assert visible_at(split, "slow_drift", onset_update=0) != 4
+    assert visible_at(split, "brittle", onset_update=0) == 4
 
 
 def test_the_counts_are_those_of_the_verdicts():

@@ -73,6 +73,31 @@ def test_a_recovered_drop_is_no_collapse():
     assert diagnose(healthy(mean=means)).primary == "healthy"
 
 
+def test_a_swing_that_has_not_come_back_yet_is_no_collapse():
+    means = 1.0 + 0.12 * (-1.0) ** np.arange(EVALS + 1)
+    means[6:9], means[-2:] = 0.88, 0.88
+    assert diagnose(healthy(mean=means)).primary == "sawtooth"
+
+
+def test_a_drop_from_what_was_learned_is_a_drift_from_the_start_itself_an_early_best():
+    fallen = np.where(np.arange(EVALS + 1) < 3, 1.1, 0.9)
+    assert diagnose(healthy(mean=fallen)).primary == "early_best"
+    learned = fallen.copy()
+    learned[0] = 0.9
+    assert diagnose(healthy(mean=learned)).primary == "slow_drift"
+
+
+def test_a_jump_that_the_policy_itself_made_is_no_shift_of_the_data():
+    """A collapse shows in rollouts an episode later; the evaluations, whose workloads are fixed, moved before."""
+    shifted = pathological("env_shift")
+    later = np.arange(EVALS + 1) >= 11  # update 44, the rollouts from 50 on
+    means = rise() - 0.3 * later
+    columns = {name: shifted.columns[name] for name in ("noop_frac", "legal_actions_mean")}
+    columns["noop_feasible_frac"] = np.where(np.arange(81) >= 50, 0.3, 0.0) + 0.001
+    assert diagnose(healthy(**columns)).primary == "env_shift"
+    assert diagnose(healthy(mean=means, **columns)).primary != "env_shift"
+
+
 def test_one_low_evaluation_at_the_end_is_not_yet_a_drop():
     means = rise()
     means[-1] -= 0.3
