@@ -7,6 +7,7 @@ Statistical Precipice".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -58,6 +59,7 @@ def stratified_bootstrap(
     *,
     seed: int,
     resample_whole_runs: bool = False,
+    correct_small_samples: bool = False,
     confidence: float = 0.95,
     num_resamples: int = 10_000,
 ) -> Interval:
@@ -65,14 +67,17 @@ def stratified_bootstrap(
 
     Agarwal et al. (2021), section 4.1: runs are drawn with replacement within each task. That takes a run on
     one task as independent of the runs on the others. Where one run was scored on every task (one training,
-    all blocks), set `resample_whole_runs`, which keeps the rows together. With fewer than five runs a
-    percentile interval is too narrow.
+    all blocks), set `resample_whole_runs`, which keeps the rows together. With few runs a percentile interval
+    is too narrow: that of five normal runs holds the truth in less than 90 % of samples; set
+    `correct_small_samples`.
 
     Args:
         scores: [runs, tasks]; a vector is runs of one task.
         statistic: maps [..., runs, tasks] to [...], for example `aggregate_iqm`, `aggregate_worst_task`.
         seed: makes the interval reproducible.
         resample_whole_runs: draw rows instead of cells.
+        correct_small_samples: widen the interval by sqrt(n / (n - 1)) and by the t quantile over the normal one,
+            n the number of runs (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.3).
         confidence: the coverage, 0.95 for a 95 % interval.
         num_resamples: bootstrap resamples.
 
@@ -89,6 +94,8 @@ def stratified_bootstrap(
     width = 1 if resample_whole_runs else tasks
     rows = rng.integers(0, runs, size=(num_resamples, runs, width))
     values = statistic(matrix[rows, np.arange(tasks)])
+    if correct_small_samples:
+        values = estimate + small_sample_widening(runs, confidence) * (values - estimate)
     return _percentile_interval(estimate, values, runs, confidence)
 
 
@@ -132,6 +139,19 @@ def probability_of_improvement(
 def _resample_weights(size: int, num_resamples: int, rng: np.random.Generator) -> FloatArray:
     """[num_resamples, size]: the share of each value in a draw of `size` values with replacement."""
     return rng.multinomial(size, np.full(size, 1 / size), size=num_resamples) / size
+
+
+def small_sample_widening(n: int, confidence: float) -> float:
+    """What a percentile bootstrap's deviations of a mean of n >= 2 values must be multiplied by; see Hesterberg (2015).
+
+    Args:
+        n: values, runs.
+        confidence: the coverage.
+    """
+    from scipy.special import ndtri, stdtrit  # 0.1 s
+
+    upper = (1 + confidence) / 2
+    return float(math.sqrt(n / (n - 1)) * stdtrit(n - 1, upper) / ndtri(upper))
 
 
 def _percentile_interval(estimate: float, values: FloatArray, n: int, confidence: float) -> Interval:
