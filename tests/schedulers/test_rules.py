@@ -66,7 +66,8 @@ def test_linear_score_takes_the_smallest_score():
     weights = [-9.81, -9.44, 19.41, -0.69, 7.05, -2.06]
     duration, _, gpus, wait = JOBS[:4].astype(float).T
     features = np.stack([duration, gpus, duration * gpus, np.log(duration), wait, 0.5 - gpus])
-    assert chosen("linear_score", row, mask) == 1 + int(np.argmin(np.array(weights) @ features))
+    expected = 1 + int(np.argmin(np.array(weights) @ features))
+    assert chosen("linear_score", row, mask, f"agent.weights={weights}".replace(" ", "")) == expected
 
 
 def test_linear_score_waits_above_its_threshold():
