@@ -51,8 +51,8 @@ def _detect(signals: Signals) -> Signature | None:
 def _worsening(signals: Signals, name: str, window: range) -> float | None:
     """Relative change since the first evaluation where it is clearly and noticeably worse; None otherwise.
 
-    Where random orders are among the baselines it must be worse than theirs too: a start that happened to serve jobs
-    well is no promise.
+    Where random orders are among the baselines it must be noticeably worse than theirs too: a start that happened to
+    serve jobs well is no promise.
     """
     first, last = signals.episodes(0, name), signals.episodes(window[-1], name)
     if first is None or last is None or not np.isfinite(first).any():
@@ -62,7 +62,8 @@ def _worsening(signals: Signals, name: str, window: range) -> float | None:
     sign, noticeable = math.copysign(1, _FELT[name]), abs(_FELT[name]) * base
     is_clear = all(sign * each.mean > max(3 * each.standard_error, noticeable) for each in changes)
     aimless = signals.baseline_episodes(_AIMLESS, name) if _AIMLESS in signals.curves.baselines else None
-    is_aimless = aimless is None or sign * float(np.nanmean(last - aimless)) > 0
+    least = abs(_FELT[name]) * abs(float(np.nanmean(aimless))) if aimless is not None else 0.0
+    is_aimless = aimless is None or sign * float(np.nanmean(last - aimless)) > least
     return changes[-1].mean / base if is_clear and is_aimless and base > 0 else None
 
 
