@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def write_csv(path, curves, step="timesteps", columns=None):
         writer.writerow([*([step] if step else []), *names])
         for row in range(curves.num_rows):
             cells = [curves.columns[name][row] for name in names]
-            shown = ["" if np.isnan(cell) else repr(float(cell)) for cell in cells]
+            shown = ["" if np.isnan(cell) else f"{cell:.17g}" for cell in cells]
             writer.writerow([*([row * 2048] if step else []), *shown])
     return path
 
@@ -135,8 +136,13 @@ def test_experiments_turn_one_key_at_a_time():
     recorded = config_to_dict(load_config("train", ["env=heavy", "agent.lr=0.1"]))
     curves = RunCurves("x", {}, config=recorded)
     experiments = experiments_of(Diagnosis("x", (finding,), ()), curves, SOURCES)
-    assert experiments == [["env=heavy", "agent.lr=1e-3,1e-4"], ["env=heavy", "agent.lr=0.1", "seed=2"]]
-    assert command_of(experiments[0]) == "python -m sched_rl.train -m env=heavy agent.lr=1e-3,1e-4"
+    base = relaunch_overrides(recorded, SOURCES)
+    others = [text for text in base if not text.startswith("agent.lr=")]
+    assert experiments == [[*others, "agent.lr=1e-3,1e-4"], [*base, "seed=2"]]
+    assert {"env=heavy", "agent.lr=0.1"} <= set(base)
+    assert command_of(["env=heavy", "agent.lr=1e-3,1e-4"]) == (
+        "python -m sched_rl.train -m env=heavy agent.lr=1e-3,1e-4"
+    )
 
 
 def test_apply_launches_the_experiments(tmp_path, monkeypatch):
@@ -147,7 +153,11 @@ def test_apply_launches_the_experiments(tmp_path, monkeypatch):
     )
     path = write_csv(tmp_path / "curves.csv", pathological("no_signal"))
     assert main([f"csv={path}", "apply=true"]) == 0
-    assert launched[0] == ["agent.lr=0.03,0.3"]
+    lr = load_config("train", []).agent.lr
+    (tried,) = launched[0]
+    assert [float(text) for text in tried.removeprefix("agent.lr=").split(",")] == pytest.approx(
+        [10 * lr, 100 * lr]
+    )
 
 
 def test_against_answers_the_four_closing_questions(tmp_path, capsys):
@@ -160,14 +170,16 @@ def test_against_answers_the_four_closing_questions(tmp_path, capsys):
     answers = json.loads((tmp_path / "out.json").read_text())["against"]["answers"]
     changed = {answer["question"]: answer["reasons"] for answer in answers if answer["changed"]}
     assert "Did my measurement change?" not in changed
-    assert "agent.lr: 0.003 -> 0.1" in changed["Did my update step size change?"]
+    assert f"agent.lr: {before.agent.lr} -> 0.1" in changed["Did my update step size change?"]
     assert any("noop_penalty_scale" in each for each in changed["Did my learning signal change?"])
     assert "paired difference" in capsys.readouterr().out
 
 
 def test_a_run_in_mlflow_is_diagnosed_as_its_folder_is_wherever_that_went(tmp_path, capsys):
     config = load_config("train", ["env=heavy", "agent.lr=0.1"])
-    folder = write_run(tmp_path / "run", pathological("overshoot"), config)
+    curves = pathological("overshoot")
+    steps = {"timesteps": 2048 * curves.columns["update"]}
+    folder = write_run(tmp_path / "run", replace(curves, columns=curves.columns | steps), config)
     provenance = collect_provenance(seed=1, threads=1, device="cpu", config_digest="abc", data_digests={})
     (folder / "provenance.json").write_text(json.dumps(provenance))
     (folder / "timings.csv").write_text("update\n")
