@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     print("\n".join(lines))
-    command = " ".join(["python -m analysis.diagnosis_bench.guards", *arguments])
+    shown = [argument for argument in arguments if not argument.startswith("folder=")]
+    command = " ".join(["python -m analysis.diagnosis_bench.guards", *shown])
     head = f"What guards save on runs that fail on purpose, printed by `{command}`."
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(RESULT, "\n".join([head, "", *lines, ""]).encode())
