@@ -82,7 +82,9 @@ def test_what_is_typed_wrong_is_said_in_one_line(argument, message, capsys):
 
 def test_every_planned_cell_is_a_valid_configuration(tmp_path):
     maker = Maker(tmp_path, [])
-    cells = {cell for each in plan.TABLES[1:] for cell in each.cells((1,))}  # the first has the baselines' own
+    cells = {
+        cell for each in plan.TABLES[1:] for cell in each.cells((1,))
+    }  # the first has the baselines' own
     assert len(cells) > 20
     assert {maker.read(cell) for cell in cells} == {None}
 
