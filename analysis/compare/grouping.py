@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.compare.runs import Run
+from analysis.compare.runs import Episodes, Run
 from sched_rl.config.suggest import did_you_mean
 from sched_rl.errors import ConfigError
 
@@ -125,8 +125,24 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> Grouping:
         problem = label_of(run, problem_keys) or f"env={run.settings.get('env.name', '?')}"
         problems.setdefault(problem, []).append(run)
     ordered = sorted(problems.items(), key=lambda item: natural_order(item[0]))
+    for label, members in ordered:
+        notes += [
+            f"{label}: {name} scored otherwise in some of the runs (other weights or another version); left out"
+            for name in uneven_baselines(members)
+        ]
     divided = tuple(Problem(label, _variants(members, keys, notes)) for label, members in ordered)
     return Grouping(keys, divided, tuple(notes))
+
+
+def uneven_baselines(runs: Sequence[Run]) -> list[str]:
+    """Baselines that two runs of a problem have by one name, but not with the same returns."""
+    first: dict[str, Episodes] = {}
+    uneven: dict[str, None] = {}
+    for run in runs:
+        for name, episodes in run.baselines.items():
+            if not first.setdefault(name, episodes).equals(episodes):
+                uneven[name] = None
+    return list(uneven)
 
 
 def _variants(runs: Sequence[Run], keys: Sequence[str], notes: list[str]) -> tuple[Variant, ...]:

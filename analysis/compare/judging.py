@@ -88,7 +88,9 @@ def common_baselines(problem: Problem) -> tuple[Baseline, ...]:
     found = [
         Baseline(name, episodes)
         for name, episodes in first.baselines.items()
-        if episodes.meets(first.episodes) and all(name in run.baselines for run in others)
+        if episodes.meets(first.episodes)
+        # of one name, but with other weights or from another version, it is not one baseline
+        and all(name in run.baselines and episodes.equals(run.baselines[name]) for run in others)
     ]
     return tuple(sorted(found, key=lambda baseline: -baseline.episodes.worst))
 

@@ -30,7 +30,7 @@ def play_promote(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     blocks = make_blocks(config.eval, config.env, config.families, "promote")
     evaluation = evaluate(scheduler_of(config, folder), blocks, config.families)
     own = evaluation_json(evaluation, agent=config.agent.name, env=config.env.name, split="promote")
-    key = (blocks, tuple(config.baselines), tuple(config.baseline_agents))
+    key = (blocks, repr(config.baseline_agents), repr(config.families))
     if key not in _JUDGED:
         _JUDGED[key] = judge_baselines(config, blocks, "promote")
     return own, _JUDGED[key]

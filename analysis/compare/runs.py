@@ -62,6 +62,10 @@ class Episodes:
         """Whether both played the same episodes."""
         return np.array_equal(self.blocks, other.blocks) and np.array_equal(self.seeds, other.seeds)
 
+    def equals(self, other: Episodes) -> bool:
+        """Whether both played the same episodes to the same returns."""
+        return self.meets(other) and np.array_equal(self.returns, other.returns)
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -96,6 +97,18 @@ def test_three_runs_of_one_setting_are_held_against_the_baselines(make_run, tmp_
     assert against.rows[0].lead.worst.mean == pytest.approx(
         row.worst.mean - judged.baselines[1].episodes.worst
     )
+
+
+def test_a_baseline_that_scored_otherwise_in_another_run_is_none(make_run):
+    """Another version's or other weights' sjf: the runs have no such baseline in common."""
+    folders = [make_run(f"s{seed}", {"seed": seed}, level=0.97) for seed in (1, 2)]
+    path = folders[1] / "baselines.json"
+    judged = json.loads(path.read_text())
+    judged["sjf"]["episodes"][7]["return"] += 0.1
+    path.write_text(json.dumps(judged))
+    (problem,) = compare_runs(folders).judged
+    assert [baseline.label for baseline in problem.baselines] == ["fifo"]
+    assert any("sjf" in note for note in compare_runs(folders).grouping.notes)
 
 
 def test_problems_are_never_subtracted(make_run, tmp_path):
