@@ -47,7 +47,7 @@ def overview(judged: Judged, split: Split) -> Figure:
         figure = Figure(figsize=(10, 8.2 + 0.35 * extra), layout="constrained")
         figure.suptitle(_wrapped(judged.sentences[0]), fontsize=10.5, x=0.01, ha="left")
         grid = figure.subplots(2, 2, height_ratios=(1.1, 1 + 0.06 * extra))
-        draw_curves(grid[0, 0], judged)
+        draw_curves(grid[0, 0], judged, split)
         draw_profiles(grid[0, 1], judged, split)
         draw_intervals(grid[1, 0], judged, split)
         draw_blocks(grid[1, 1], judged, split)
@@ -56,7 +56,7 @@ def overview(judged: Judged, split: Split) -> Figure:
     return figure
 
 
-def draw_curves(axes: Axes, judged: Judged) -> None:
+def draw_curves(axes: Axes, judged: Judged, split: Split) -> None:
     """The worst block while training, mean over seeds with a 95 % band; thin lines are single runs."""
     from matplotlib.ticker import EngFormatter
 
@@ -78,8 +78,10 @@ def draw_curves(axes: Axes, judged: Judged) -> None:
             linewidth=2,
             label=f"{_named(judged, number)} ({_seeds(band.n)})",
         )
-    _limit_to_curves(axes, judged)
-    draw_references(axes, {baseline.label: baseline.episodes.worst for baseline in judged.baselines})
+    # the curves are of val: what baselines score on other blocks does not belong beside them
+    references = judged.baselines if split == "val" else ()
+    _limit_to_curves(axes, judged, [baseline.episodes.worst for baseline in references])
+    draw_references(axes, {baseline.label: baseline.episodes.worst for baseline in references})
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("environment steps")
     axes.set_title("Worst block on val: mean, 95 % band")
@@ -185,10 +187,10 @@ def common_curves(variant: Variant) -> tuple[FloatArray, FloatArray]:
     return steps, np.array([np.interp(steps, c.steps, c.worst) for c in curves])
 
 
-def _limit_to_curves(axes: Axes, judged: Judged) -> None:
+def _limit_to_curves(axes: Axes, judged: Judged, references: Sequence[float]) -> None:
     """Room for the curves after their beginnings and for the baselines: an early collapse may leave the sheet."""
     late = [run.curve.worst[len(run.curve.worst) // 4 :] for run in judged.problem.runs]
-    values = np.concatenate([*late, [baseline.episodes.worst for baseline in judged.baselines]])
+    values = np.concatenate([*late, references])
     low, high = float(values.min()), float(values.max())
     margin = 0.08 * max(high - low, 1e-6)
     axes.set_ylim(low - margin, high + margin)
