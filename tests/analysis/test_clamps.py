@@ -17,7 +17,9 @@ def run(tmp_path_factory):
         "agent.max_grad_norm=0.01",
         "agent.entropy_jump_clip=0.01",
         "agent.vf_clip_coef=0.01",
-        "agent.target_kl=0.0005",
+        "agent.target_kl=0.005",
+        "agent.num_minibatches=8",
+        "agent.lr_schedule.end_frac=1.0",
     ]
     assert (
         train(["debug=smoke", "tracking=none", "progress=off", "baselines=[]", f"run.folder={folder}", *wild])

@@ -78,8 +78,8 @@ def test_brittleness_is_seen_in_the_block_that_falls_while_the_mean_holds():
     fallen[4:, split.blocks == 1] -= 20.0
     fallen[4:, split.blocks != 1] += 10.0
     split = replace(split, values={"return": fallen})
-    assert visible_at(split, "slow_drift", onset_update=0) != 4
-    assert visible_at(split, "brittle", onset_update=0) == 4
+    assert visible_at(split, "slow_drift", onset_update=8) != 4
+    assert visible_at(split, "brittle", onset_update=8) == 4  # the fifth evaluation, every second update
 
 
 def test_the_counts_are_those_of_the_verdicts():

@@ -151,7 +151,11 @@ def test_the_presets_are_the_studys(preset, changes, end_frac):
 @pytest.mark.parametrize("mode", ["off", "per_gpu", "sorted", "cdf"])
 def test_the_studys_experiments_are_its_networks_and_modes(network, mode):
     config = load_config("train", [f"experiment=study_{network}_{mode}"])
-    assert (config.agent.name, config.agent.network.kind, config.env.lookahead) == ("ppo_study", network, mode)
+    assert (config.agent.name, config.agent.network.kind, config.env.lookahead) == (
+        "ppo_study",
+        network,
+        mode,
+    )
     assert (config.agent.network.observation, config.env.name) == ("playbook", "playbook")
     rescued = load_config("train", [f"experiment=study_{network}_{mode}", "agent=ppo_slow_updates"])
     assert (rescued.agent.name, rescued.env.lookahead) == ("ppo_slow_updates", mode)

@@ -53,7 +53,7 @@ def test_training_commands_compose(command, tmp_path):
         return
     config_dirs = [tmp_path] if "--config-dir" in words else []
     overrides = [word.split(",")[0] for word in words if "=" in word]
-    assert load_command("train", overrides, ConfigSources(config_dirs)).config.agent.name == "ppo"
+    assert load_command("train", overrides, ConfigSources(config_dirs)).config.agent.kind == "ppo"
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "FOLDER" in c or "sched_rl.evaluate" in c])

@@ -28,7 +28,7 @@ def copy(run, tmp_path):
 @pytest.mark.parametrize(
     ("override", "difference"),
     [
-        ("agent.lr=0.5", "agent.lr: was 0.003, is 0.5"),
+        ("agent.lr_schedule.end_frac=0.5", "agent.lr_schedule.end_frac: was 0.05, is 0.5"),
         ("agent.total_steps=2048", "agent.total_steps: was 1024, is 2048"),
         ("env.num_gpus=9", "env.num_gpus: was 8, is 9"),
         ("seed=2", "seed: was 1, is 2"),

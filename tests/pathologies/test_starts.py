@@ -34,7 +34,12 @@ def test_a_peaked_start_hardly_explores(network):
 
 
 def test_a_cloned_start_does_what_its_teacher_does():
-    config, _, ppo = learner("pathology=early_best", "pathology.start.teacher=sjf")
+    patient = [
+        "pathology.start.teacher=sjf",
+        "pathology.start.num_epochs=4",
+        "pathology.start.num_rollouts=8",
+    ]
+    config, _, ppo = learner("pathology=early_best", *patient)
     spoil_start(config, config.agent, ppo)
     teacher = build_scheduler(
         PriorityRuleConfig(kind="priority_rule", name="sjf", priority="sjf", mode="greedy")

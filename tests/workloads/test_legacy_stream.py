@@ -51,7 +51,10 @@ def test_an_odd_count_of_normal_numbers_is_numpys_too(count):
 @given(st.lists(SEEDS, min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_choices_row_by_row_are_numpys(seeds, width, pattern):
     draws = [LegacyStream(seed) for seed in seeds]
-    words, theirs = np.stack([drawn.words for drawn in draws]), [np.random.RandomState(seed) for seed in seeds]
+    words, theirs = (
+        np.stack([drawn.words for drawn in draws]),
+        [np.random.RandomState(seed) for seed in seeds],
+    )
     patterns, chosen = np.random.default_rng(pattern), np.empty(len(seeds), np.int64)
     for _ in range(3):
         mask = patterns.random((len(seeds), width)) < 0.5
