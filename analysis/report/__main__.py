@@ -44,6 +44,8 @@ def _run(words: Sequence[str]) -> None:
     values = keyed_words(words, _DEFAULTS)
     split: Split = next(name for name in SPLITS if name == choice("split", values["split"], SPLITS))
     output = Path(values["output"])
+    if output == Path("runs/comparison.html"):  # the default has its folder wherever it is called
+        output.parent.mkdir(exist_ok=True)
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise ConfigError(f"output={output}: must be a file in a folder that exists")
     with tempfile.TemporaryDirectory() as scratch:

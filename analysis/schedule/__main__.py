@@ -44,7 +44,9 @@ def _run(words: Sequence[str]) -> None:
         raise ConfigError(f"importance={own['importance']}: must be true or false")
     recordings = [record_schedule(overrides, seed)]
     if "against" in own:
-        recordings.append(record_schedule(_rivals(own["against"], overrides, recordings[0]), seed))
+        first = recordings[0]
+        rival = _rival(own["against"], overrides)
+        recordings.append(record_schedule(rival, first.seed, on=first.env))
         check_same_jobs(*recordings)
     is_asked = own.get("importance", "true") == "true"
     importances = [permutation_importance(each) if is_asked else [] for each in recordings]
@@ -70,6 +72,7 @@ def write_schedule(
 
     paths = [base.with_name(f"{base.name}.png"), base.with_name(f"{base.name}.html")]
     try:
+        base.parent.mkdir(parents=True, exist_ok=True)
         save_figure(draw_schedules(recordings, importances), paths[0])
     except OSError as error:
         raise RunFolderError(f"output={base}: cannot be written ({error.strerror})") from error
@@ -77,15 +80,10 @@ def write_schedule(
     return paths
 
 
-def _rivals(against: str, overrides: Sequence[str], first: Recording) -> list[str]:
-    """The second scheduler's command line: the first one's environment, another scheduler."""
-    kept = [w for w in overrides if w.partition("=")[0] not in ("agent", "checkpoint")]
-    kept = [w for w in kept if not w.startswith("agent")]
-    if Path(against).exists():
-        return [*kept, f"checkpoint={against}"]
-    if any(word.startswith("env=") for word in kept):
-        return [f"agent={against}", *kept]
-    return [f"agent={against}", f"env={first.env.name}", *kept]
+def _rival(against: str, overrides: Sequence[str]) -> list[str]:
+    """The second scheduler's command line: the first one's, with another scheduler."""
+    kept = [word for word in overrides if not word.startswith(("agent", "checkpoint="))]
+    return [*kept, f"checkpoint={against}"] if Path(against).exists() else [f"agent={against}", *kept]
 
 
 def _summary(recording: Recording) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,15 @@ class Recording:
         return waits_and_slowdowns(self.episode.schedule, self.end_s)[0]
 
 
-def record_schedule(overrides: Sequence[str], seed: int | None = None) -> Recording:
+def record_schedule(
+    overrides: Sequence[str], seed: int | None = None, on: EnvConfig | None = None
+) -> Recording:
     """Play one workload and record it.
 
     Args:
         overrides: as `python -m sched_rl.evaluate` takes them: agent=NAME or checkpoint=FOLDER, env=..., and keys.
         seed: of the workload; None: the first one of val.
+        on: the cluster and family to play on instead of the overrides' own.
 
     Raises:
         ConfigError: a configuration that is wrong, or no scheduler.
@@ -97,6 +100,8 @@ def record_schedule(overrides: Sequence[str], seed: int | None = None) -> Record
     """
     command = load_command("evaluate", overrides, ConfigSources())
     config, checkpoint = command.config, command.options["checkpoint"]
+    if on is not None:
+        config = replace(config, env=on)
     if isinstance(config.agent, PpoConfig):
         import torch
 
