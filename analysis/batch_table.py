@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.errors import ConfigError, SchedRLError
+from analysis.arguments import run_command
+from sched_rl.errors import ConfigError
 from sched_rl.simulator.committed import GamePriority, game_keys, play_committed
 from sched_rl.simulator.textbook import MODES, Mode, Priority, bounded_slowdowns, replay
 from sched_rl.workloads.swf import read_swf
@@ -90,28 +91,23 @@ def game_table(parts: Sequence[TraceJobs]) -> dict[str, dict[str, float]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print both tables; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or set(words) & {"-h", "--help"}:
-        print(USAGE)
-        return 0 if words else 2
-    try:
-        path, starts, count = _arguments(words)
-        trace = read_swf(path)
-        for title, rules, table in (
-            ("by the book", "textbook", textbook_table),
-            ("the committed-job game", "game", game_table),
-        ):
-            jobs = jobs_of(trace, rules)  # type: ignore[arg-type]
-            if jobs.notes:
-                print(f"{path.name}: {jobs.report()}")
-            started_s = time.perf_counter()
-            rows = table([jobs.sequence(start, count) for start in starts])
-            _print(f"{title}: mean bounded slowdown, {len(starts)} sequences of {count} jobs", rows)
-            print(f"({time.perf_counter() - started_s:.1f} s)\n")
-    except SchedRLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_command(argv, USAGE, _run)
+
+
+def _run(words: Sequence[str]) -> None:
+    path, starts, count = _arguments(words)
+    trace = read_swf(path)
+    for title, rules, table in (
+        ("by the book", "textbook", textbook_table),
+        ("the committed-job game", "game", game_table),
+    ):
+        jobs = jobs_of(trace, rules)  # type: ignore[arg-type]
+        if jobs.notes:
+            print(f"{path.name}: {jobs.report()}")
+        started_s = time.perf_counter()
+        rows = table([jobs.sequence(start, count) for start in starts])
+        _print(f"{title}: mean bounded slowdown, {len(starts)} sequences of {count} jobs", rows)
+        print(f"({time.perf_counter() - started_s:.1f} s)\n")
 
 
 def _print(title: str, rows: dict[str, dict[str, float]]) -> None:

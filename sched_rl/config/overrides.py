@@ -14,8 +14,6 @@ from sched_rl.errors import ConfigError
 
 #: Characters that the grammar reads as structure unless they are quoted.
 _STRUCTURAL = "=,()[]{}:"
-
-
 #: Characters; a list of all job widths is far shorter, and the grammar takes a second a megabyte.
 _LONGEST = 100_000
 
@@ -28,7 +26,9 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     """
     for text in texts:
         if len(text) > _LONGEST:
-            raise ConfigError(f"{text[:40]}...: {len(text):,} characters; an override has at most {_LONGEST:,}")
+            raise ConfigError(
+                f"{text[:40]}...: {len(text):,} characters; an override has at most {_LONGEST:,}"
+            )
     parser = OverridesParser.create()
     return [_parse(parser, text) for text in texts]
 
