@@ -13,12 +13,8 @@ import numpy.typing as npt
 
 from sched_rl.config.convert import show
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.partial_reading import (
-    read_config_quickly,
-    read_evaluation_of,
-    read_some_columns,
-)
-from sched_rl.tracking.reading import final_status, read_baselines, read_report
+from sched_rl.tracking.partial_reading import read_evaluation_of, read_some_columns
+from sched_rl.tracking.reading import final_status, read_baselines, read_config, read_report
 from sched_rl.tracking.record import METRICS
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,7 +130,7 @@ def read_run(folder: Path, split: Split = "val") -> Run:
     Raises:
         RunFolderError: not a run's folder, malformed, or without an evaluation on that split.
     """
-    config = read_config_quickly(folder)
+    config = read_config(folder)
     columns = read_some_columns(folder / METRICS, ("update", *_CURVES))
     worst, mean = (columns.get(name, np.empty(0)) for name in _CURVES[1:])
     known = np.flatnonzero(np.isfinite(worst) & np.isfinite(mean)) if worst.size else worst

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.compare.grouping import natural_order
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.partial_reading import read_config_quickly
+from sched_rl.tracking.reading import read_config
 from sched_rl.tracking.record import METRICS
 
 #: Where runs and sweeps lie by default.
@@ -77,7 +77,7 @@ def experiment_folders(name: str, root: Path = RUNS) -> list[Path]:
 
 
 def _experiment(folder: Path) -> str | None:
-    tracking = read_config_quickly(folder).get("tracking")
+    tracking = read_config(folder).get("tracking")
     return tracking.get("experiment") if isinstance(tracking, dict) else None
 
 

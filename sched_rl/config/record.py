@@ -22,6 +22,13 @@ CONFIG_FILE = "config.yaml"
 _NOT_DIGESTED = ("run", "tracking", "progress", "diagnosis", "sweep", "trial")
 
 
+#: What a config has, by far; more is damage or an attack.
+_MAX_BYTES = 1_000_000
+_MAX_DEPTH = 30
+#: libyaml's, ten times faster, where PyYAML was built with it.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
 def config_from_dict(tree: Mapping[str, Any]) -> Config:
     """The checked configuration of a nested mapping, the inverse of `config_to_dict`.
 
@@ -60,18 +67,37 @@ def config_to_yaml(config: Config) -> str:
 
 
 def read_config_tree(path: Path) -> dict[str, Any]:
-    """The nested mapping of a `config.yaml`, unchecked.
+    """The nested mapping of a `config.yaml`, unchecked; the one reader of such files, whoever wrote them.
 
     Raises:
-        ConfigError: when it cannot be read or is not a mapping.
+        ConfigError: when it cannot be read, is no YAML or no mapping, or could unfold into more than a config has.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({type(error).__name__})") from error
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path}: over {_MAX_BYTES:,} bytes; not a config that sched_rl wrote")
+        text = path.read_text(encoding="utf-8")
+        _check_plain(text)
+        tree = yaml.load(text, Loader=_LOADER)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; is {path.parent} a run's folder?") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: holds no configuration; is it a run's {CONFIG_FILE}?")
     return tree
+
+
+def _check_plain(text: str) -> None:
+    """Refuse aliases, by which a few lines unfold into gigabytes, and depths that exhaust a parser's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise yaml.YAMLError(f"nested deeper than {_MAX_DEPTH} levels")
 
 
 def load_config_file(path: Path) -> Config:

@@ -9,14 +9,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.reading import read_config
-from sched_rl.tracking.record import CONFIG, EVALUATIONS
+from sched_rl.tracking.record import EVALUATIONS
 from sched_rl.tracking.tables import parse_numbers, read_lines
 
 FloatArray = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -46,24 +43,6 @@ def read_evaluation_of(folder: Path, update: int, names: Sequence[str]) -> dict[
     header, *rows = read_lines(path) or [b""]
     start = b"%d," % update
     return _columns([header, *(row for row in rows if row.startswith(start))], path, names)
-
-
-def read_config_quickly(folder: Path) -> dict[str, Any]:
-    """As `reading.read_config`, with the parser in C where the text has none of the signs that make it unfold.
-
-    Raises:
-        RunFolderError: missing or malformed.
-    """
-    path = folder / CONFIG
-    try:
-        text = path.read_text(encoding="utf-8") if path.stat().st_size < 100_000 else "*"
-        if "*" not in text and "&" not in text and yaml.__with_libyaml__:
-            config = yaml.load(text, Loader=yaml.CSafeLoader)
-            if isinstance(config, dict):
-                return config
-    except (OSError, ValueError, yaml.YAMLError):
-        pass  # read_config says what is wrong, with the file's name
-    return read_config(folder)
 
 
 def _columns(lines: Sequence[bytes], path: Path, names: Sequence[str]) -> dict[str, FloatArray]:

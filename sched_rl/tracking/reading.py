@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from sched_rl.errors import RunFolderError
+from sched_rl.config.record import read_config_tree
+from sched_rl.errors import ConfigError, RunFolderError
 from sched_rl.tracking.record import (
     BASELINES,
     CONFIG,
@@ -24,7 +24,6 @@ from sched_rl.tracking.tables import parse_numbers, read_lines, read_table
 
 _INTEGERS = frozenset({"update", "seed", "steps", "noop_steps", "noop_feasible_steps", "invalid_steps"})
 _EVALUATION_NUMBERS = _INTEGERS | {"return", "terminated"}
-_MAX_CONFIG_BYTES = 1_000_000
 
 
 def read_metrics(source: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -122,20 +121,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: missing or malformed.
     """
-    path = folder / CONFIG
     try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise RunFolderError(f"{path}: over {_MAX_CONFIG_BYTES} bytes; not a config that sched_rl wrote")
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliasLoader)
-    except FileNotFoundError as error:
-        raise RunFolderError(f"{path}: no such file; is {folder} a run's folder?") from error
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
-    if not isinstance(config, dict):
-        raise RunFolderError(f"{path}: not a config")
-    return config
+        return read_config_tree(folder / CONFIG)
+    except ConfigError as error:
+        raise RunFolderError(str(error)) from error
 
 
 def final_status(folder: Path) -> Status:
@@ -159,15 +148,6 @@ def _is_text(name: str, cells: list[str]) -> bool:
     except ValueError:
         return True
     return False
-
-
-class _NoAliasLoader(yaml.SafeLoader):
-    """A safe loader without aliases, by which a few lines of YAML unfold into gigabytes."""
-
-    def compose_node(self, parent: Any, index: int) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
 
 
 def _read_json_object(path: Path) -> dict[str, Any]:

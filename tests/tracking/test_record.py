@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sched_rl.errors import RunFolderError
+from sched_rl.config.record import load_config_file
+from sched_rl.errors import ConfigError, RunFolderError
 from sched_rl.tracking.columns import record_columns
 from sched_rl.tracking.reading import (
     final_status,
@@ -287,17 +288,21 @@ def test_the_config_keeps_its_numbers_and_loses_its_passwords(start):
     ("text", "message"),
     [
         ("a: &a [1]\nb: *a\n", "aliases are not allowed"),
-        ("a: [", "not YAML"),
-        ("- 1\n", "not a config"),
-        ("a: !!python/object/apply:os.system ['true']\n", "not YAML"),
-        ("a: " + "x" * 2_000_000, "over 1000000 bytes"),
-        ("[" * 5000, "not YAML"),
+        ("a: [", "cannot be read as YAML"),
+        ("- 1\n", "holds no configuration"),
+        ("a: !!python/object/apply:os.system ['true']\n", "cannot be read as YAML"),
+        ("a: " + "x" * 2_000_000, "over 1,000,000 bytes"),
+        ("[" * 900_000, "nested deeper than 30 levels"),
+        ("a: \x00", "cannot be read as YAML"),
     ],
 )
 def test_a_hostile_config_is_refused(tmp_path, text, message):
+    """By both of its readers: the one of run folders and the one of resume= and checkpoint=."""
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(RunFolderError, match=message):
         read_config(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        load_config_file(tmp_path / "config.yaml")
 
 
 @pytest.mark.parametrize(
