@@ -41,6 +41,7 @@ def run_training(
     from sched_rl.run_folder import check_resumable, create_run_folder
 
     check_device(command.config)
+    check_environment(command.config)
     check_tracking(command.config)
     if command.config.guard.kind != "none":
         from sched_rl.diagnosis.guards import check_guard
@@ -92,6 +93,20 @@ def check_device(config: Config) -> None:
 
     if not torch.cuda.is_available():
         raise ConfigError("device=cuda: this machine or this build of torch has no CUDA; write device=cpu")
+
+
+def check_environment(config: Config) -> None:
+    """Refuse an environment of Gymnasium's that cannot be used, before a folder is made.
+
+    Raises:
+        ConfigError: naming `env.id` and what is allowed.
+    """
+    from sched_rl.config.schema import GymnasiumEnvConfig
+
+    if isinstance(config.env, GymnasiumEnvConfig):
+        from sched_rl.envs.gymnasium_env import gymnasium_layout
+
+        gymnasium_layout(config.env)
 
 
 def check_tracking(config: Config) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from sched_rl.agents import build_ppo
 from sched_rl.checkpoint import CheckpointStore
-from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.config.schema import Config, GymnasiumEnvConfig, PpoConfig
+from sched_rl.envs.gymnasium_vector import GymnasiumVectorEnv
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import CheckpointError, SimulationError
 from sched_rl.evaluation.learned import LearnedScheduler
@@ -109,9 +110,11 @@ def _checkpoint_store(config: Config, folder: Path) -> CheckpointStore:
     return CheckpointStore(folder / "checkpoints", config.run.keep_checkpoints)
 
 
-def _training_env(config: Config, agent: PpoConfig) -> VectorClusterEnv:
+def _training_env(config: Config, agent: PpoConfig) -> VectorClusterEnv | GymnasiumVectorEnv:
     if config.pathology is not None:
         return make_faulty_env(config, agent, config.pathology)
+    if isinstance(config.env, GymnasiumEnvConfig):
+        return GymnasiumVectorEnv(config.env, agent.num_envs, seed=config.seed)
     return VectorClusterEnv(
         config.env,
         agent.network.observation,
@@ -238,9 +241,9 @@ class _Training:
             spoil_start(self._session.config, self._agent, self._ppo)
             self._best_policy = self._ppo.policy_parameters()
         self._env.reset()
-        if self._agent.stagger_starts:
+        if self._agent.stagger_starts and isinstance(self._env, VectorClusterEnv):
             config = self._session.config
-            self._env.stagger(TYPICAL_STEPS_PER_JOB * config.env.jobs_per_episode, config.seed)
+            self._env.stagger(TYPICAL_STEPS_PER_JOB * config.cluster.jobs_per_episode, config.seed)
         self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
 
     def _one_update(self, progress: Progress) -> None:

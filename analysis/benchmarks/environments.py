@@ -38,7 +38,7 @@ class PythonClusters:
     """`SyncVectorEnv` over `PythonClusterEnv`, its masks gathered after each step."""
 
     def __init__(self, config: Config, encoding: Encoding) -> None:
-        env, families = config.env, config.families
+        env, families = config.cluster, config.families
         makers = [lambda: PythonClusterEnv(env, encoding, families=families)] * NUM_ENVS
         self._envs: SyncVectorEnv = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
         self._envs.reset(seed=config.seed)
@@ -65,7 +65,9 @@ def steps_per_s(env: Steppable, draws: NDArray[np.float64], round_s: float) -> f
 
 def compare(config: Config, encoding: Encoding, rounds: int, round_s: float) -> list[tuple[float, float]]:
     """Steps a second of the compiled and of the Python clusters, a pair a round."""
-    compiled = VectorClusterEnv(config.env, encoding, NUM_ENVS, seed=config.seed, families=config.families)
+    compiled = VectorClusterEnv(
+        config.cluster, encoding, NUM_ENVS, seed=config.seed, families=config.families
+    )
     compiled.reset()
     contestants: tuple[Steppable, ...] = (compiled, PythonClusters(config, encoding))
     draws = np.random.default_rng(config.seed).random((_DRAWS, NUM_ENVS))
@@ -79,7 +81,7 @@ def compare(config: Config, encoding: Encoding, rounds: int, round_s: float) -> 
 def report(config: Config, rounds: int, round_s: float = 0.5) -> None:
     """Print the comparison."""
     print(
-        f"\nenv={config.env.name}, {NUM_ENVS} clusters, one core, everything written, median of {rounds} rounds"
+        f"\nenv={config.cluster.name}, {NUM_ENVS} clusters, one core, everything written, median of {rounds} rounds"
     )
     print(f"{'encoding':<10}{'compiled steps/s':>18}{'SyncVectorEnv steps/s':>23}{'us/step':>9}{'ratio':>8}")
     for encoding in ENCODINGS:

@@ -30,7 +30,7 @@ class Learner:
         from sched_rl.agents import build_ppo
 
         self._env = VectorClusterEnv(
-            config.env,
+            config.cluster,
             agent.network.observation,
             agent.num_envs,
             seed=config.seed,

@@ -117,7 +117,7 @@ def profile(network: str, kernel: str, options: Options) -> Profile:
     if not isinstance(agent, PpoConfig):
         raise ConfigError(f"agent={agent.name}: does not learn; choose one that does, such as agent=ppo")
     env = VectorClusterEnv(
-        config.env,
+        config.cluster,
         agent.network.observation,
         agent.num_envs,
         seed=config.seed,
@@ -125,7 +125,7 @@ def profile(network: str, kernel: str, options: Options) -> Profile:
         with_potential=agent.shape_rewards,
     )
     env.reset()
-    env.stagger(_STEPS_PER_JOB * config.env.jobs_per_episode, config.seed)
+    env.stagger(_STEPS_PER_JOB * config.cluster.jobs_per_episode, config.seed)
     ppo = build_ppo(agent, env.layout, config.seed)
     ppo.collect(env)
     ppo.update()  # compiles what is not compiled yet
@@ -169,7 +169,7 @@ def _evaluation_us(config: Config, agent: PpoConfig, ppo: PPO, samples: int) -> 
     from sched_rl.evaluation.summary import evaluate
 
     scheduler = LearnedScheduler(ppo.greedy_actions, agent.network.observation)
-    blocks = make_blocks(config.eval, config.env, config.families, "val")
+    blocks = make_blocks(config.eval, config.cluster, config.families, "val")
     for block in blocks:
         list(block_workloads([block], config.families))  # drawn once in a training, and kept
     start_s = time.process_time()

@@ -135,7 +135,7 @@ def measure(axis: Axis, options: Options) -> list[Point]:
 
 def simulator_mib(num_envs: int, num_jobs: int, encoding: Encoding = "rich") -> float:
     """Memory of N clusters with their observations and masks, all of it allocated at construction."""
-    env = simulator_config((f"env.jobs_per_episode={num_jobs}",)).env
+    env = simulator_config((f"env.jobs_per_episode={num_jobs}",)).cluster
     batch = ClusterBatch(env, encoding, num_envs)
     arrays: list[np.ndarray] = [*batch.state, batch.observation, batch.action_mask]
     return sum(array.nbytes for array in arrays) / 2**20

@@ -156,7 +156,7 @@ def _begun(
     config: Config, encoding: Encoding, num_envs: int, *, with_potential: bool = False
 ) -> VectorClusterEnv:
     env = VectorClusterEnv(
-        config.env,
+        config.cluster,
         encoding,
         num_envs,
         seed=config.seed,
@@ -164,5 +164,5 @@ def _begun(
         with_potential=with_potential,
     )
     env.reset()
-    env.stagger(_STEPS_PER_JOB * config.env.jobs_per_episode, config.seed)
+    env.stagger(_STEPS_PER_JOB * config.cluster.jobs_per_episode, config.seed)
     return env

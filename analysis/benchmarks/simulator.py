@@ -52,7 +52,7 @@ def choose_feasible(
 
 def measure(config: Config, encoding: Encoding, num_envs: int, rounds: int, round_s: float) -> Measurement:
     """Rounds of about `round_s` seconds each, after a warm-up that compiles what is not compiled yet."""
-    env = VectorClusterEnv(config.env, encoding, num_envs, seed=config.seed, families=config.families)
+    env = VectorClusterEnv(config.cluster, encoding, num_envs, seed=config.seed, families=config.families)
     env.reset()
     actions = np.zeros(num_envs, np.int64)
     draws = np.random.default_rng(config.seed).random((4096, num_envs))
@@ -80,7 +80,7 @@ def measure(config: Config, encoding: Encoding, num_envs: int, rounds: int, roun
 def compile_time_s(config: Config, encoding: Encoding) -> float:
     """Seconds until a fresh environment has made its first step: loading kernels, or compiling them if new."""
     start_s = time.perf_counter()
-    env = VectorClusterEnv(config.env, encoding, 1, seed=config.seed, families=config.families)
+    env = VectorClusterEnv(config.cluster, encoding, 1, seed=config.seed, families=config.families)
     env.reset()
     env.step(np.zeros(1, np.int64))
     return time.perf_counter() - start_s
@@ -89,7 +89,7 @@ def compile_time_s(config: Config, encoding: Encoding) -> float:
 def report(config: Config, rounds: int, round_s: float = 0.5) -> None:
     """Print the table of a configuration."""
     first_s = {encoding: compile_time_s(config, encoding) for encoding in ENCODINGS}
-    print(f"env={config.env.name}, one core, random feasible policy, median of {rounds} rounds")
+    print(f"env={config.cluster.name}, one core, random feasible policy, median of {rounds} rounds")
     print(
         f"{'encoding':<10}{'N':>5}{'steps/s':>14}{'slowest':>14}{'fastest':>14}{'ns/step':>9}{'episodes':>10}"
     )

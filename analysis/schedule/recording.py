@@ -109,19 +109,19 @@ def record_schedule(
     path = None if checkpoint is None else Path(checkpoint)
     scheduler = scheduler_of(config, path)
     workload_seed = config.eval.first_seed if seed is None else seed
-    family = WorkloadSource(config.env, config.families).family(workload_seed)
+    family = WorkloadSource(config.cluster, config.families).family(workload_seed)
     recorder = _Recorder(scheduler)
-    block = Block("one", config.env, (workload_seed,))
+    block = Block("one", config.cluster, (workload_seed,))
     (episode,) = run_blocks(recorder, [block], config.families)
     name = config.agent.name if path is None else f"{config.agent.name} ({path.resolve().name})"
     return Recording(
         name,
         family,
         workload_seed,
-        config.env.num_gpus,
+        config.cluster.num_gpus,
         episode,
         recorder.decisions(),
-        observation_layout(config.env, scheduler.encoding),
+        observation_layout(config.cluster, scheduler.encoding),
         scheduler,
     )
 

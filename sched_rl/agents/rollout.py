@@ -170,7 +170,8 @@ def collect_rollout(
         episodes.extend(env.finished)
         act_s += acted_s - start_s
         env_s += time.perf_counter() - acted_s
-    return RolloutStats(_rollout_metrics(buffer, episodes, mask_actions), episodes, act_s, env_s)
+    has_noop = env.layout.encoding != "raw"
+    return RolloutStats(_rollout_metrics(buffer, episodes, mask_actions, has_noop), episodes, act_s, env_s)
 
 
 def forbid_voluntary_waits(mask: NDArray[np.bool_]) -> None:
@@ -179,7 +180,7 @@ def forbid_voluntary_waits(mask: NDArray[np.bool_]) -> None:
 
 
 def _rollout_metrics(
-    buffer: RolloutBuffer, episodes: list[EpisodeRecord], mask_actions: bool
+    buffer: RolloutBuffer, episodes: list[EpisodeRecord], mask_actions: bool, has_noop: bool
 ) -> dict[str, float]:
     count_legal(buffer.flat("mask"), buffer.num_legal.reshape(-1))
     if not buffer.num_legal.all():  # only without mask_actions: sampling refuses such a row
@@ -196,7 +197,7 @@ def _rollout_metrics(
         "num_episodes": float(len(episodes)),
         "reward_mean": float(buffer.reward.mean()),
         "invalid_frac": float(buffer.invalid.mean()),
-        "noop_frac": float((buffer.action == 0).mean()),
+        "noop_frac": float((buffer.action == 0).mean()) if has_noop else 0.0,
         "noop_feasible_frac": _share(buffer.noop_feasible, feasible),
         "legal_actions_mean": float(buffer.num_legal.mean()),
         "entropy_frac": _mean(buffer.entropy[undecided] / np.log(choices[undecided])),

@@ -15,6 +15,7 @@ from sched_rl.config.choices import check_choice, is_choice, refuse_absent_group
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import LEARNED_KINDS, add_base, add_baselines, add_families, refuse_idle_keys
+from sched_rl.config.gymnasium import suit_gymnasium
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
 from sched_rl.config.record import config_from_dict
 from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
@@ -80,12 +81,14 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     recorded_run = _last_value(values, base_key)
     recorded: dict[str, Any] = {}
     if recorded_run is None:
-        tree = _compose(primary, choices, sources)
+        tree = _with_learned_keys(_compose(primary, choices, sources))
+        suit_gymnasium(tree)
     else:
         refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))
         tree = with_choices(recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
-    config_tree = OmegaConf.create(_with_learned_keys(tree))
+        tree = _with_learned_keys(tree)
+    config_tree = OmegaConf.create(tree)
     for override in values:
         set_value(config_tree, override, sources)
     plain = resolve(config_tree)

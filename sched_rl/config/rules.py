@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sched_rl.config.bounds import check_bounds
 from sched_rl.config.convert import show
+from sched_rl.config.gymnasium import gymnasium_problem
 from sched_rl.config.schema import (
     AgentConfig,
     AttentionConfig,
@@ -59,7 +60,9 @@ def _raise_if(problem: str | None) -> None:
 
 
 def _training_observation(config: Config) -> str | None:
-    if not isinstance(config.agent, PpoConfig) or config.env.observation is None:
+    if not isinstance(config.agent, PpoConfig) or not isinstance(config.env, EnvConfig):
+        return None
+    if config.env.observation is None:
         return None
     seen = config.agent.network.observation
     if config.env.observation == seen:
@@ -125,6 +128,8 @@ def _agents(config: Config) -> tuple[AgentConfig, ...]:
 def _due_times(config: Config) -> str | None:
     envs = {"env": config.env} | {f"families.{name}": env for name, env in config.families.items()}
     for prefix, env in envs.items():
+        if not isinstance(env, EnvConfig):
+            continue
         problem = _due_times_of(prefix, env)
         if problem is not None:
             return problem
@@ -182,6 +187,7 @@ def _repeats(config: Config) -> str | None:
 
 
 _RULES: tuple[Callable[[Config], str | None], ...] = (
+    gymnasium_problem,
     _rollout,
     _network,
     _weights,

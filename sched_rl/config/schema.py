@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sched_rl.config.pathologies import PathologyConfig
+from sched_rl.errors import ConfigError
 
-Encoding = Literal["playbook", "rich"]
+#: What a scheduler sees: of a cluster, or (raw) whatever a Gymnasium environment shows.
+ClusterEncoding = Literal["playbook", "rich"]
+Encoding = Literal["playbook", "rich", "raw"]
 Kernel = Literal["dense", "packed", "fused"]
 
 
@@ -56,9 +59,26 @@ class EnvConfig:
     horizon_factor: float
     lookahead: Literal["off", "per_gpu", "sorted", "cdf"]
     step: Literal["event", "decision"]
-    observation: Encoding | None
+    observation: ClusterEncoding | None
     families: tuple[str, ...] | None
     reward: RewardConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GymnasiumEnvConfig:
+    """An environment of Gymnasium's registry, with discrete actions; no cluster, so no jobs and no families."""
+
+    kind: Literal["gymnasium"]
+    name: str
+    id: str
+    max_episode_steps: int | None
+
+    @property
+    def families(self) -> None:
+        """No mixture."""
+
+
+AnyEnvConfig = EnvConfig | GymnasiumEnvConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +95,7 @@ class ScorerConfig:
     """One network scores every job given a pooled context; the no-op goes through the same head."""
 
     kind: Literal["scorer"]
-    observation: Encoding
+    observation: ClusterEncoding
     pool_size: int
     context_size: int
     hidden_sizes: tuple[int, ...]
@@ -87,7 +107,7 @@ class AttentionConfig:
     """Jobs attend to the look-ahead segment or the run-out profile; the no-op is a token of the same head."""
 
     kind: Literal["attention"]
-    observation: Encoding
+    observation: ClusterEncoding
     embed_size: int
     num_heads: int
     num_layers: int
@@ -388,7 +408,7 @@ class Config:
     baselines: tuple[str, ...]
     run: RunConfig
     agent: AgentConfig
-    env: EnvConfig
+    env: AnyEnvConfig
     eval: EvalConfig
     tracking: TrackingConfig
     diagnosis: DiagnosisConfig
@@ -398,3 +418,16 @@ class Config:
     baseline_agents: dict[str, FixedSchedulerConfig]
     sweep: SweepConfig | None
     trial: TrialConfig | None
+
+    @property
+    def cluster(self) -> EnvConfig:
+        """`env` where it has to be a cluster.
+
+        Raises:
+            ConfigError: it is an environment of Gymnasium's.
+        """
+        if isinstance(self.env, EnvConfig):
+            return self.env
+        raise ConfigError(
+            f"env={self.env.name}: this needs a cluster with jobs; choose env=playbook or the like"
+        )

@@ -20,6 +20,7 @@ _FIXED = {
     "agent.name": "agent",
     "agent.network.kind": "agent/network",
     "agent.lr_schedule.kind": "agent/lr_schedule",
+    "env.kind": "env",
     "env.name": "env",
     "eval.name": "eval",
     "tracking.kind": "tracking",
@@ -102,7 +103,8 @@ def _absent_here(key: str, plain: Any) -> str:
     for depth in range(len(parts) - 1, 0, -1):
         section = _select(plain, ".".join(parts[:depth]))
         if isinstance(section, Mapping):
-            choice = section.get("name" if depth == 1 else "kind")
+            names = ("name", "kind") if depth == 1 else ("kind",)
+            choice = next((section[name] for name in names if "$" not in str(section.get(name, "$"))), None)
             return f"{'/'.join(parts[:depth])}={show(choice)} has no {parts[depth]}"
     return f"unknown key {key}"
 

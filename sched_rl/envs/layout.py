@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.config.schema import AnyEnvConfig, Encoding, EnvConfig
 
 #: Points of the run-out profile of the rich encoding.
 RICH_PROFILE_POINTS = 16
@@ -21,8 +21,8 @@ class ObservationLayout:
     """The parts of a flat float32 observation.
 
     Attributes:
-        encoding: `playbook` (the study's flat vector) or `rich`.
-        window: K, job slots.
+        encoding: `playbook` (the study's flat vector), `rich`, or `raw`, which has no jobs and whose actions are plain.
+        window: K, job slots; of a raw one, the actions after the first.
         job_features: J; the first window * job_features numbers are the job matrix, row by row.
         profile_features: P, the look-ahead segment or the run-out profile, after the jobs.
         context_features: C, numbers about the whole cluster, at the end.
@@ -45,8 +45,12 @@ class ObservationLayout:
         return self.window + 1
 
 
-def observation_layout(env: EnvConfig, encoding: Encoding) -> ObservationLayout:
-    """The layout of an encoding on a cluster; GPUs are its only resource so far."""
+def observation_layout(env: AnyEnvConfig, encoding: Encoding) -> ObservationLayout:
+    """The layout of an encoding on a cluster, whose only resource so far is GPUs, or of what Gymnasium's envs show."""
+    if not isinstance(env, EnvConfig):
+        from sched_rl.envs.gymnasium_env import gymnasium_layout
+
+        return gymnasium_layout(env)
     if encoding == "playbook":
         return ObservationLayout(encoding, env.max_queue_size, 4, env.num_gpus, 2)
     return ObservationLayout(

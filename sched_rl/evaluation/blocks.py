@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from sched_rl.config.schema import EnvConfig, EvalConfig
+from sched_rl.config.schema import AnyEnvConfig, EnvConfig, EvalConfig
+from sched_rl.errors import WorkloadError
 from sched_rl.workloads.source import WorkloadSource
 from sched_rl.workloads.workload import Workload
 
@@ -25,17 +26,17 @@ class Block:
 
     Attributes:
         name: `block0`, `block1`, ... or the family's name.
-        env: the environment of its episodes, a family or a mixture.
-        seeds: workload seeds, one an episode.
+        env: the environment of its episodes: a family, a mixture, or one of Gymnasium's.
+        seeds: workload seeds (or what a reset is given), one an episode.
     """
 
     name: str
-    env: EnvConfig
+    env: AnyEnvConfig
     seeds: tuple[int, ...]
 
 
 def make_blocks(
-    config: EvalConfig, env: EnvConfig, families: Mapping[str, EnvConfig], split: Split
+    config: EvalConfig, env: AnyEnvConfig, families: Mapping[str, EnvConfig], split: Split
 ) -> tuple[Block, ...]:
     """The blocks of a split.
 
@@ -80,5 +81,7 @@ def _workloads(
     block: Block, families: tuple[tuple[str, EnvConfig], ...]
 ) -> tuple[tuple[EnvConfig, Workload], ...]:
     """The episodes of one block, kept: baselines, probes and every evaluation play the same ones."""
+    if not isinstance(block.env, EnvConfig):
+        raise WorkloadError(f"env={block.env.name}: has no workloads")
     source = WorkloadSource(block.env, dict(families))
     return tuple(source.workload(seed) for seed in block.seeds)

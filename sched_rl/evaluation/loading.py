@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.record import CONFIG_FILE, load_config_file
-from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.config.schema import Config, EnvConfig, PpoConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.errors import ConfigError
 from sched_rl.evaluation.learned import LearnedScheduler
@@ -58,7 +58,8 @@ class LoadedScheduler:
                 f"{folder}: agent={self.config.agent.name} simulates the whole cluster, which one observation does not "
                 f"hold; play it with `python -m sched_rl.evaluate checkpoint={folder}`"
             )
-        self._scheduler.begin([self.config.env], [self.config.seed])
+        if isinstance(self.config.env, EnvConfig):
+            self._scheduler.begin([self.config.env], [self.config.seed])
         self.layout: ObservationLayout = observation_layout(self.config.env, self._scheduler.encoding)
 
     def act(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> int:

@@ -39,11 +39,16 @@ def probe_states(
     Returns:
         At most `NUM_STATES` states, spread over episodes and time.
     """
-    batch = ClusterBatch(blocks[0].env, encoding, sum(len(block.seeds) for block in blocks))
+    env, draws = blocks[0].env, stream(blocks[0].seeds[0], "probe")
+    if not isinstance(env, EnvConfig):
+        from sched_rl.evaluation.gymnasium_blocks import probe_gymnasium
+
+        seeds = [seed for block in blocks for seed in block.seeds]
+        return ProbeStates(*probe_gymnasium(env, seeds, draws, NUM_STATES))
+    batch = ClusterBatch(env, encoding, sum(len(block.seeds) for block in blocks))
     for index, (_, family, workload) in enumerate(block_workloads(blocks, families)):
         batch.begin(index, family, workload)
-    draws, step = stream(blocks[0].seeds[0], "probe"), 0
-    observations, masks, gathered = [], [], 0
+    step, observations, masks, gathered = 0, [], [], 0
     while gathered < NUM_STATES and not batch.state.clusters["finished"].all():
         if step % STEPS_BETWEEN == 0:
             rows = ~batch.state.clusters["finished"] & (batch.state.clusters["num_feasible"] >= 2)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import EnvConfig
+from sched_rl.config.schema import EnvConfig, GymnasiumEnvConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.evaluation.blocks import Block, block_workloads
 from sched_rl.evaluation.fluid_bound import fluid_bound
@@ -32,6 +32,8 @@ class Episode:
     @property
     def by_width(self) -> dict[str, dict[str, float]]:
         """Waits and slowdowns by width class; computed when asked for, since curves do not need them."""
+        if not self.gpus.size:  # no jobs: not a cluster's
+            return {}
         return metrics_by_width(self.schedule, self.gpus, self.numbers["end_time"])
 
 
@@ -56,6 +58,8 @@ def run_blocks(
     Returns:
         Episodes in the order of the blocks and of their seeds.
     """
+    if isinstance(blocks[0].env, GymnasiumEnvConfig):
+        return _run_gymnasium(blocks[0].env, scheduler, blocks)
     tasks = [
         _Task(number, blocks[number].name, family, workload)
         for number, family, workload in block_workloads(blocks, families)
@@ -64,6 +68,18 @@ def run_blocks(
     for first in range(0, len(tasks), MAX_BATCH):
         episodes += _run_batch(scheduler, tasks[first : first + MAX_BATCH])
     return episodes
+
+
+def _run_gymnasium(env: GymnasiumEnvConfig, scheduler: Scheduler, blocks: Sequence[Block]) -> list[Episode]:
+    from sched_rl.evaluation.gymnasium_blocks import play_gymnasium
+
+    places = [(number, block.name) for number, block in enumerate(blocks) for _ in block.seeds]
+    played = play_gymnasium(env, [seed for block in blocks for seed in block.seeds], scheduler)
+    nobody = np.empty(0, np.int32)
+    return [
+        Episode({"block": number, "block_name": name, **numbers}, nobody, nobody)
+        for (number, name), numbers in zip(places, played, strict=True)
+    ]
 
 
 def _run_batch(scheduler: Scheduler, tasks: Sequence[_Task]) -> list[Episode]:

@@ -33,7 +33,7 @@ class FaultyEnv(VectorClusterEnv):
     def __init__(self, config: Config, agent: PpoConfig, pathology: PathologyConfig) -> None:
         """Build the run's training environment; `pathology.onset_update` of 0 and 1 both mean the first rollout."""
         super().__init__(
-            config.env,
+            config.cluster,
             agent.network.observation,
             agent.num_envs,
             seed=config.seed,
@@ -137,7 +137,7 @@ class WrongRewardEnv(FaultyEnv):
         super().__init__(config, agent, pathology)
         self._fault = fault
         self._ramp_steps = fault.ramp_updates * agent.rollout_steps
-        self._num_jobs = config.env.jobs_per_episode
+        self._num_jobs = config.cluster.jobs_per_episode
         self._paid = np.zeros(agent.num_envs)
 
     @property
@@ -179,7 +179,7 @@ class ChangedWorkloadEnv(FaultyEnv):
         """Make the second source of workloads."""
         super().__init__(config, agent, pathology)
         families = {name: changed_workload(env, fault) for name, env in config.families.items()}
-        self._later_source = WorkloadSource(changed_workload(config.env, fault), families)
+        self._later_source = WorkloadSource(changed_workload(config.cluster, fault), families)
 
     def _begin(self, index: int, seed: int | None) -> None:
         if self.is_faulty:

@@ -76,7 +76,7 @@ def _demonstrations(
     rule = PriorityRuleConfig(kind="priority_rule", name=start.teacher, priority=start.teacher, mode="greedy")
     teacher, everyone = build_scheduler(rule), np.ones(agent.num_envs, np.bool_)
     teacher_env, env = (
-        VectorClusterEnv(config.env, encoding, agent.num_envs, seed=config.seed, families=config.families)
+        VectorClusterEnv(config.cluster, encoding, agent.num_envs, seed=config.seed, families=config.families)
         for encoding in (teacher.encoding, agent.network.observation)
     )
     teacher_env.reset()

@@ -18,7 +18,10 @@ from sched_rl.workloads.playbook import arrival_span_s, generate_workload
 SOURCES = ConfigSources()
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [f"{group}={option}" for group in SOURCES.groups() for option in SOURCES.options(group)]
-FAMILIES = [name for name in SOURCES.options("env") if name != "mixed"]
+NOT_CLUSTERS = ["gymnasium"]
+FAMILIES = [name for name in SOURCES.options("env") if name not in ["mixed", *NOT_CLUSTERS]]
+#: What an option cannot do without.
+COMPANIONS = {"env=gymnasium": ["agent/network=mlp"]}
 LEARNED = [name for name in SOURCES.options("agent") if name.startswith("ppo")]
 FIXED = [name for name in SOURCES.options("agent") if name not in LEARNED]
 
@@ -42,7 +45,7 @@ def test_the_groups_are_those_that_work():
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_converts(option):
-    load_config("train", [option])
+    load_config("train", [option, *COMPANIONS.get(option, [])])
 
 
 @pytest.mark.parametrize("name", FIXED)
@@ -87,7 +90,7 @@ def test_a_file_describes_itself_and_every_key_and_names_no_python_object(path):
     assert not bare, f"keys without a comment on their line: {bare}"
 
 
-@pytest.mark.parametrize("name", SOURCES.options("env"))
+@pytest.mark.parametrize("name", [*FAMILIES, "mixed"])
 def test_a_stated_load_is_the_measured_one(name):
     config = load_config("evaluate", ["agent=fifo", f"env={name}"])
     stated = float(

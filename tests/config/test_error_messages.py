@@ -6,13 +6,13 @@ import pytest
 
 from sched_rl import evaluate, train
 
-ENVS = "bursty, deadline, heavy, heavy_tail, light, mixed, playbook"
+ENVS = "bursty, deadline, gymnasium, heavy, heavy_tail, light, mixed, playbook"
 AGENTS = (
     "fifo, least_work, linear_score, longest, narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, "
     "priority, rand_feas_no0, rollout, sjf"
 )
 EXPERIMENTS = (
-    "study_attention_cdf, study_attention_gae_bug, study_attention_off, study_attention_per_gpu, "
+    "acrobot, cartpole, study_attention_cdf, study_attention_gae_bug, study_attention_off, study_attention_per_gpu, "
     "study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (

@@ -27,7 +27,7 @@ class CompiledVecEnv(VecEnv):  # type: ignore[misc]  # skipped by mypy
         config, agent = task.config, task.agent
         self._task = task
         self._clusters = VectorClusterEnv(
-            config.env,
+            config.cluster,
             agent.network.observation,
             agent.num_envs,
             seed=config.seed,

@@ -52,7 +52,7 @@ class LateVectorEnv(ClusterVectorEnv):
     def __init__(self, task: Task) -> None:
         config = task.config
         super().__init__(
-            config.env,
+            config.cluster,
             task.agent.network.observation,
             task.agent.num_envs,
             families=config.families,

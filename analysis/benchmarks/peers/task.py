@@ -35,7 +35,7 @@ class Task:
     @property
     def env(self) -> EnvConfig:
         """The cluster."""
-        return self.config.env
+        return self.config.cluster
 
     @property
     def steps_per_update(self) -> int:

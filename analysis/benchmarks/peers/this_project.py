@@ -17,7 +17,7 @@ class ThisProject:
     def __init__(self, task: Task) -> None:
         config, agent = task.config, task.agent
         self._env = VectorClusterEnv(
-            config.env,
+            config.cluster,
             agent.network.observation,
             agent.num_envs,
             seed=config.seed,

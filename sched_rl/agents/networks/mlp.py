@@ -12,15 +12,16 @@ from sched_rl.envs.layout import ObservationLayout
 
 
 class MlpPolicy(nn.Module):
-    """Flat observation to one logit an action. The no-op's bias starts below the others'."""
+    """Flat observation to one logit an action. The no-op's bias, where there is one, starts below the others'."""
 
     def __init__(self, config: MlpConfig, layout: ObservationLayout, generator: torch.Generator) -> None:
         super().__init__()
         self.body = relu_stack(layout.size, config.hidden_sizes, generator)
         width = config.hidden_sizes[-1] if config.hidden_sizes else layout.size
         self.head = linear(width, layout.num_actions, generator, POLICY_GAIN)
-        with torch.no_grad():
-            self.head.bias[0] = NOOP_INITIAL_BIAS
+        if layout.encoding != "raw":  # whose first action is like the others
+            with torch.no_grad():
+                self.head.bias[0] = NOOP_INITIAL_BIAS
 
     def forward(self, observation: Tensor) -> Tensor:
         """Logits (B, K + 1), unmasked."""
