@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sched_rl.agents.losses import LossTerms
 from sched_rl.agents.ppo import PPO
 from sched_rl.checkpoint import CheckpointStore
 from sched_rl.envs.vector import VectorClusterEnv
@@ -58,6 +59,44 @@ def spoil_policy(learner):
         next(learner.network.policy.parameters()).view(-1)[0] = math.inf
 
 
+def spoil_loss(learner):
+    index = LossTerms._fields.index("v_loss")
+
+    def spoiled(terms):
+        terms = terms.clone()
+        terms[index] = terms[0] = math.nan
+        return terms
+
+    while_learning(learner, spoiled)
+
+
+def spoil_gradient(learner):
+    def spoiled(terms):
+        next(learner.network.value.parameters()).grad.view(-1)[0] = math.inf
+        return terms
+
+    while_learning(learner, spoiled)
+
+
+def while_learning(learner, spoiled):
+    """Let a fault act on the loss terms and gradients of every minibatch from now on."""
+    evaluator = learner._update.evaluator
+    differentiate = evaluator.differentiate
+    evaluator.differentiate = lambda *arguments: spoiled(differentiate(*arguments))
+
+
+def spoil_step(learner):
+    """The optimizer itself leaves a weight that is no number."""
+    optimizer = learner._update.optimizer
+    step = optimizer.step
+
+    def spoiled():
+        step()
+        spoil_policy(learner)
+
+    optimizer.step = spoiled
+
+
 def spoil_reward(env):
     env.batch.state.clusters["reward"][1] = math.nan
 
@@ -74,6 +113,9 @@ def spoil_observation(env):
         (spoil_policy, "before", "policy."),
         (spoil_reward, "step", "reward"),
         (spoil_observation, "step", "observation"),
+        (spoil_loss, "before", "v_loss (loss term)"),
+        (spoil_gradient, "before", "gradient of value."),
+        (spoil_step, "before", "policy."),
     ],
 )
 def test_the_run_stops_within_the_update_and_names_the_tensor(
