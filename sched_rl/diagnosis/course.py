@@ -88,6 +88,13 @@ class CourseSignals(EvaluationSignals):
         is_early = drop.best <= max(1.0, self.limits.early_frac * (self.num_evals - 1))
         return is_early and not self.is_above(0, drop.best)
 
+    def falls_at_once(self, drop: Drop) -> bool:
+        """Whether one evaluation, or two neighbouring ones, brought more than half of the fall."""
+        course = self.mean[drop.best : drop.first + 2]
+        steps = course[:-1] - course[1:]
+        largest = max(float(steps.max()), float((course[:-2] - course[2:]).max(initial=-np.inf)))
+        return largest > 0.5 * float(course[0] - np.median(self.mean[drop.first :]))
+
     def worst_fell_first(self, drop: Drop) -> str:
         """Whether the worst block lay below its best clearly before the mean did: `yes`, `no` or `unknown`."""
         if self.blocks.shape[1] < 2:

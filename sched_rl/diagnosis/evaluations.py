@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from sched_rl.diagnosis.columns import ColumnSignals
 from sched_rl.diagnosis.curves import FloatArray, IntArray
 from sched_rl.diagnosis.differences import Difference, stratified_difference, stratified_differences
 from sched_rl.statistics import Interval, mean_interval, series_noise
+from sched_rl.statistics.series import MAD_TO_SIGMA
 
 
 class EvaluationSignals(ColumnSignals):
@@ -51,7 +53,7 @@ class EvaluationSignals(ColumnSignals):
     @cached_property
     def jitter(self) -> float:
         """The noise of eval_mean_return around its own slow course."""
-        return series_noise(self.mean) if self.num_evals >= 3 else 0.0
+        return curve_noise(self.mean)
 
     @cached_property
     def episode_spread(self) -> float:
@@ -192,26 +194,31 @@ class EvaluationSignals(ColumnSignals):
         steps = stratified_differences(np.diff(matrix, axis=0), table.blocks)
         return float(np.median([step.standard_error for step in steps]))
 
-    def block_difference(self, earlier: int, later: int, block: int) -> Difference:
-        """One block of an evaluation minus the same block of another."""
+    def block_difference(self, earlier: int, later: int | Sequence[int], block: int) -> Difference:
+        """One block of an evaluation, or of the average of some, minus the same block of another."""
         return self._difference_of_blocks(earlier, later, np.arange(self.blocks.shape[1]) == block)
 
-    def other_blocks(self, earlier: int, later: int, block: int) -> Difference:
-        """The mean over all blocks but one of an evaluation, minus that of another."""
+    def other_blocks(self, earlier: int, later: int | Sequence[int], block: int) -> Difference:
+        """The mean over all blocks but one of an evaluation, or of the average of some, minus that of another."""
         return self._difference_of_blocks(earlier, later, np.arange(self.blocks.shape[1]) != block)
 
     def block_jitter(self, block: int) -> float:
         """The noise of a block's return around its own slow course."""
-        return series_noise(self.blocks[:, block]) if self.num_evals >= 3 else 0.0
+        return curve_noise(self.blocks[:, block])
 
-    def _difference_of_blocks(self, earlier: int, later: int, chosen: npt.NDArray[np.bool_]) -> Difference:
+    def _difference_of_blocks(
+        self, earlier: int, later: int | Sequence[int], chosen: npt.NDArray[np.bool_]
+    ) -> Difference:
         matrix, table = self.episode_matrix(), self.curves.evaluations
+        rows = [later] if isinstance(later, int) else list(later)
         if matrix is None or table is None or table.blocks.max() >= chosen.size:
             curve = self.blocks[:, chosen].mean(axis=1)
-            noise = series_noise(curve) if self.num_evals >= 3 else 0.0
-            return Difference(float(curve[later] - curve[earlier]), math.sqrt(2) * noise, 0)
+            noise = curve_noise(curve)
+            change = float(curve[rows].mean() - curve[earlier])
+            return Difference(change, math.sqrt(1 + 1 / len(rows)) * noise, 0)
         members = chosen[table.blocks]
-        return stratified_difference((matrix[later] - matrix[earlier])[members], table.blocks[members])
+        change_of_each = matrix[rows].mean(axis=0) - matrix[earlier]
+        return stratified_difference(change_of_each[members], table.blocks[members])
 
     # --- Rivals
 
@@ -247,6 +254,16 @@ class EvaluationSignals(ColumnSignals):
         """Whether the best evaluation beats the best heuristic with the interval clear of 0."""
         interval = self.lead[1]
         return interval is not None and interval.is_above_zero
+
+
+def curve_noise(curve: FloatArray) -> float:
+    """The noise of a curve around its course, from second differences or from first ones: the smaller, as both overstate.
+
+    A step stands in two of the second differences but in one of the first, which decides on a curve of four.
+    """
+    if len(curve) < 3:
+        return 0.0
+    return min(series_noise(curve), MAD_TO_SIGMA * float(np.median(np.abs(np.diff(curve)))) / math.sqrt(2))
 
 
 @lru_cache(maxsize=256)

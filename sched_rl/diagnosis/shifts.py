@@ -17,6 +17,8 @@ _MIN_SIDE = 4
 _WINDOWS = 12
 #: A jump is so many times the largest move anywhere else on its curve, learning's own included.
 _STANDS_OUT = 2.0
+#: The first quarter of a run, and so many updates at least, are learning's own transient.
+_TRANSIENT = 8
 #: The share of a jump that is done in the two updates around it; a slope of the same height does less.
 _ABRUPT = 0.45
 
@@ -49,17 +51,19 @@ def find_shift(signals: Signals, name: str, sigmas: float) -> Shift | None:
     rows = np.flatnonzero(np.isfinite(signals.curves.column(name)))
     values = signals.curves.column(name)[rows]
     width = max(_MIN_SIDE, len(values) // _WINDOWS)
-    if len(values) < 6 * width:
+    if len(values) < 5 * width:
         return None
     contrasts = window_contrasts(values, width)
     places = np.arange(width, len(values) - width + 1)
-    settled = places >= len(values) // 4  # the first quarter is learning's own transient
+    settled = places >= max(len(values) // 4, _TRANSIENT)
     best = int(np.argmax(np.where(settled, np.abs(contrasts), 0.0)))
     place, jump = int(places[best]), float(contrasts[best])
     elsewhere = contrasts[np.abs(places - place) >= width]
     if not elsewhere.size:
         return None
-    sigma = max(robust_sigma(elsewhere), within_noise(values, width))
+    # Neighbouring contrasts share their values: a short curve knows its own spread badly, and the upper limit counts.
+    independent = elsewhere.size / width
+    sigma = max(robust_sigma(elsewhere), within_noise(values, width)) * (1 + 2 / math.sqrt(2 * independent))
     z = jump / sigma if sigma > 0 else math.copysign(math.inf, jump)
     stands_out = abs(jump) > _STANDS_OUT * float(np.abs(elsewhere).max())
     before, after = values[:place], values[place:]

@@ -13,31 +13,39 @@ from sched_rl.diagnosis.signals import Signals
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough or signals.blocks.shape[1] < 2:
         return None
-    need, last = signals.limits.persistence_evaluations, signals.num_evals - 1
     for earlier in dict.fromkeys((0, signals.best)):
-        if all(_has_split(signals, earlier, e) for e in range(last - need + 1, last + 1)):
-            return _signature(signals, earlier, last)
+        if _has_split(signals, earlier):
+            return _signature(signals, earlier)
     return None
 
 
-def _has_split(signals: Signals, earlier: int, later: int) -> bool:
+def _latest(signals: Signals) -> tuple[int, ...]:
+    """The last evaluations, judged by their average: the policy's own jitter is halved, the pairing stays."""
+    last = signals.num_evals - 1
+    return tuple(range(last - signals.limits.persistence_evaluations + 1, last + 1))
+
+
+def _has_split(signals: Signals, earlier: int) -> bool:
     """The worst block clearly and materially down, the others clearly up, or holding what the training gained."""
-    if earlier >= later:
+    latest = _latest(signals)
+    if earlier >= latest[0]:
         return False
-    block = int(signals.blocks[later].argmin())
-    own, others = signals.block_difference(earlier, later, block), signals.other_blocks(earlier, later, block)
+    block = int(signals.blocks[latest[-1]].argmin())
+    own, others = signals.block_difference(earlier, latest, block), signals.other_blocks(earlier, latest, block)
     errors = signals.limits.standard_errors
-    chosen = signals.block_jitter(block) * math.sqrt(2 * math.log(max(later, 2))) if earlier else 0.0
+    chosen = signals.block_jitter(block) * math.sqrt(2 * math.log(max(latest[-1], 2))) if earlier else 0.0
     fell = -own.mean > max(errors * own.standard_error + chosen, signals.material_frac_of_spread)
-    fell = fell and signals.worst[later] < signals.worst[earlier] - signals.material_frac_of_spread
+    worst = float(signals.worst[list(latest)].max())
+    fell = fell and worst < signals.worst[earlier] - signals.material_frac_of_spread
     rose = others.mean > errors * others.standard_error
     holds = others.mean > -errors * others.standard_error and signals.has_improved
     return fell and (rose or holds)
 
 
-def _signature(signals: Signals, earlier: int, last: int) -> Signature:
+def _signature(signals: Signals, earlier: int) -> Signature:
+    latest, last = _latest(signals), signals.num_evals - 1
     block = int(signals.blocks[last].argmin())
-    own, others = signals.block_difference(earlier, last, block), signals.other_blocks(earlier, last, block)
+    own, others = signals.block_difference(earlier, latest, block), signals.other_blocks(earlier, latest, block)
     return Signature(
         rows=signals.rows(earlier, last),
         severity="warning",

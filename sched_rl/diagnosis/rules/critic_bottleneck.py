@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sched_rl.diagnosis.findings import Check
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
@@ -11,6 +13,12 @@ from sched_rl.diagnosis.signals import Signals
 
 #: Without explained variance: v_loss so many times |pg_loss| that its gradient is all that the clip lets through.
 _DOMINATES = 1000.0
+#: Averages between evaluations that show a critic to learn or not: one that works explains half after the first.
+_WINDOWS = 3
+#: Nor do fewer updates than that.
+_UPDATES = 6
+#: A critic whose explained variance has risen by so much is slow rather than stuck.
+_LEARNS = 0.1
 
 
 def _detect(signals: Signals) -> Signature | None:
@@ -20,11 +28,7 @@ def _detect(signals: Signals) -> Signature | None:
     ratio = v_loss / pg_loss if pg_loss > 0 else math.inf
     if signals.curves.has("explained_variance"):
         explained, low = signals.late("explained_variance"), signals.limits.explained_variance_low
-        known = signals.finite("explained_variance")
-        is_learning = (
-            signals.median(known[-len(known) // 4 :]) - signals.median(known[: len(known) // 4]) > low
-        )
-        if not explained < low or is_learning:
+        if not explained < low or not _is_stuck(signals):
             return None
         what = f"explained variance stays at {explained:.2g}"
     else:
@@ -46,6 +50,15 @@ def _detect(signals: Signals) -> Signature | None:
             "eval jitter": signals.jitter,
         },
     )
+
+
+def _is_stuck(signals: Signals) -> bool:
+    """Whether the explained variance was measured for long enough, and has not risen."""
+    windows = signals.mean_since("explained_variance")
+    windows = windows[np.isfinite(windows)]
+    if len(windows) < _WINDOWS or len(signals.finite("explained_variance")) < _UPDATES:
+        return False
+    return bool(windows[-2:].mean() - windows[0] <= _LEARNS)
 
 
 def _knobs(settings: Settings) -> list[str]:

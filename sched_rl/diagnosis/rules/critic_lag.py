@@ -15,6 +15,8 @@ def _detect(signals: Signals) -> Signature | None:
     drop = signals.drop
     if drop is None or any(drop.best < e <= drop.first for e in signals.kl_spikes):
         return None
+    if not signals.falls_at_once(drop):
+        return None  # a spike is over soon: what falls little by little is a drift
     loss = np.log(np.maximum(signals.max_since("v_loss"), 1e-300))
     before = loss[max(1, drop.best // 2) : drop.best + 1]
     before = before[np.isfinite(before)]

@@ -7,6 +7,9 @@ from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
+#: Evaluations over which a curve that is flat so long has found nothing.
+_LONG = 12
+
 
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough:
@@ -17,7 +20,7 @@ def _detect(signals: Signals) -> Signature | None:
     is_tiny = kl < limits.kl_tiny_frac * signals.kl_limit
     # A greedy policy whose logits are nearly equal crawls with the smallest step: then eval says nothing. Where the
     # policy does move a little, only a long flat curve that beats nobody is without a signal.
-    is_long = signals.num_evals >= 3 * limits.min_evaluations
+    is_long = signals.num_evals >= _LONG
     if not does_not_move and not (is_tiny and is_long and signals.is_flat and not signals.leads):
         return None
     if not signals.entropy_stays_high:

@@ -18,9 +18,11 @@ _HOPELESS = 1.0
 
 def _detect(signals: Signals) -> Signature | None:
     table = signals.curves.evaluations
-    if table is None or not signals.has_enough:
+    if table is None or not signals.num_evals:
         return None
     sizes = np.unique(table.blocks, return_counts=True)[1]
+    if sizes.min() > 1 and not signals.has_enough:
+        return None  # blocks of one episode are seen at the first evaluation
     effect, half_width, against = _comparison(signals)
     spread = signals.episode_spread
     is_unresolved = half_width > abs(effect)

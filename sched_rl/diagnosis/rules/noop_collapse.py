@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sched_rl.diagnosis.findings import Check
 from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
+#: Greedy evaluation that waits so often where a job fits has given up; share of such states.
+_MOSTLY = 0.5
+
 
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough:
         return None
-    return _always_waits(signals) or _rises(signals)
+    return _always_waits(signals) or _mostly_waits(signals) or _rises(signals)
 
 
 def _always_waits(signals: Signals) -> Signature | None:
@@ -33,6 +38,35 @@ def _always_waits(signals: Signals) -> Signature | None:
         evidence={
             "eval_noop_frac, last": float(share[-1]),
             "eval_noop_feasible_frac, last": float(signals.at_evals("eval_noop_feasible_frac")[-1]),
+            "eval_mean_return, first": float(signals.mean[0]),
+            "eval_mean_return, last": float(signals.mean[-1]),
+        },
+    )
+
+
+def _mostly_waits(signals: Signals) -> Signature | None:
+    """Greedy evaluation came to wait in most states in which a job fits, and stays there.
+
+    It is asked for a rise, since an untrained policy may wait so often and learn better. Forced waits are left out.
+    """
+    feasible = signals.at_evals("eval_noop_feasible_frac")
+    forced = np.nan_to_num(signals.at_evals("eval_noop_frac") - feasible)
+    share = feasible / np.maximum(1 - forced, 1e-12)
+    need = signals.limits.persistence_evaluations
+    if not (share[-need:] > _MOSTLY).all():
+        return None
+    lowest = int(np.nanargmin(share))
+    if share[-need:].min() - share[lowest] < signals.limits.noop_rise or lowest >= signals.num_evals - need:
+        return None
+    first = next(e for e in range(lowest, signals.num_evals) if share[e] > _MOSTLY)
+    return Signature(
+        rows=signals.rows(first, signals.num_evals - 1),
+        severity="critical",
+        confidence=0.9,
+        summary=f"the greedy policy waits in {share[-1]:.1%} of the states in which a job fits",
+        evidence={
+            "waits where a job fits, lowest": float(share[lowest]),
+            "waits where a job fits, last": float(share[-1]),
             "eval_mean_return, first": float(signals.mean[0]),
             "eval_mean_return, last": float(signals.mean[-1]),
         },

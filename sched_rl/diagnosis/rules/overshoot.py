@@ -9,16 +9,18 @@ from sched_rl.diagnosis.signals import Signals
 
 
 def _detect(signals: Signals) -> Signature | None:
+    """A drop with a spike inside, or updates that go on replacing the policy, or that did and nothing rose since."""
     drop, spikes = signals.drop, signals.kl_spikes
     if drop is not None:
         inside = [e for e in spikes if drop.best < e <= drop.first]
         if inside:
             return _signature(signals, inside, drop.best, drop.last, -drop.difference.mean)
-    replaced = signals.kl_gross
-    if not replaced or not signals.has_enough or signals.rises_after(replaced[0]) or signals.saws:
-        return None
-    if signals.starts_sure:
+    replaced, last = signals.kl_gross, signals.num_evals - 1
+    if not replaced or not signals.has_enough or signals.starts_sure:
         return None  # a policy that was sure from the start moves far with every step that it is forced to
+    goes_on = all(e in replaced for e in range(last - signals.limits.persistence_evaluations + 1, last + 1))
+    if not goes_on and (signals.rises_after(replaced[0]) or signals.saws):
+        return None
     return _signature(signals, replaced, max(replaced[0] - 1, 0), signals.num_evals - 1, None)
 
 
@@ -29,7 +31,7 @@ def _signature(signals: Signals, at: list[int], first: int, last: int, fall: flo
     what = (
         f"eval_mean_return fell by {fall:.3g} from its best"
         if fall is not None
-        else "eval_mean_return has not risen since"
+        else "such updates replace the policy rather than improve it"
     )
     return Signature(
         rows=signals.rows(first, last),

@@ -11,6 +11,8 @@ from sched_rl.diagnosis.signals import Signals
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough or not signals.is_flat or not signals.entropy_is_share:
         return None
+    if signals.leads:
+        return None  # begun from a policy that is good already
     entropy = signals.mean_since("entropy_frac")
     low = [e for e in range(signals.num_evals) if entropy[e] <= signals.limits.entropy_low]
     if (

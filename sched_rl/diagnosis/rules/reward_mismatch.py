@@ -19,11 +19,18 @@ _FELT = {
     "throughput_jobs_per_hour": -0.1,
     "completed_jobs": -0.1,
 }
+_SERVED = "completed_jobs"
+#: Standard errors beyond which such a change is clear: several are looked at.
+_CLEAR = 3.0
 #: Whoever serves jobs worse than this, and earns more, is paid for the wrong thing.
 _AIMLESS = "rand_feas_no0"
 
 
 def _detect(signals: Signals) -> Signature | None:
+    """The return rises, something that users feel gets noticeably worse, and nothing that they feel gets better.
+
+    A reward that counts work lets short jobs wait while more gets done: throughput then says what the return pays for.
+    """
     if not signals.has_enough:
         return None
     need, last = signals.limits.persistence_evaluations, signals.num_evals - 1
@@ -32,8 +39,8 @@ def _detect(signals: Signals) -> Signature | None:
         return None
     changes = {name: _worsening(signals, name, window) for name in _FELT}
     worse = {name: value for name, value in changes.items() if value is not None}
-    if not worse:
-        return None
+    if not worse or any(_improves(signals, name, last) for name in _FELT):
+        return None  # what gets better elsewhere is what the return pays for: a choice between users, not a fault
     change = signals.difference(0, last)
     told = ", ".join(f"{name} {value:+.0%}" for name, value in worse.items())
     return Signature(
@@ -48,6 +55,18 @@ def _detect(signals: Signals) -> Signature | None:
     )
 
 
+def _improves(signals: Signals, name: str, last: int) -> bool:
+    """Whether a measurement is clearly better than at the first evaluation; of fewer jobs served it says nothing."""
+    if signals.episodes(0, name) is None:
+        return False
+
+    def improvement(of: str) -> float:
+        return -math.copysign(1, _FELT[of]) * signals.difference(0, last, of).z
+
+    served = signals.episodes(0, _SERVED) is None or improvement(_SERVED) > -_CLEAR
+    return served and improvement(name) > _CLEAR
+
+
 def _worsening(signals: Signals, name: str, window: range) -> float | None:
     """Relative change since the first evaluation where it is clearly and noticeably worse; None otherwise.
 
@@ -60,7 +79,7 @@ def _worsening(signals: Signals, name: str, window: range) -> float | None:
     base = abs(float(np.nanmean(first)))
     changes = [signals.difference(0, e, name) for e in window]
     sign, noticeable = math.copysign(1, _FELT[name]), abs(_FELT[name]) * base
-    is_clear = all(sign * each.mean > max(3 * each.standard_error, noticeable) for each in changes)
+    is_clear = all(sign * each.mean > max(_CLEAR * each.standard_error, noticeable) for each in changes)
     aimless = signals.baseline_episodes(_AIMLESS, name) if _AIMLESS in signals.curves.baselines else None
     least = abs(_FELT[name]) * abs(float(np.nanmean(aimless))) if aimless is not None else 0.0
     is_aimless = aimless is None or sign * float(np.nanmean(last - aimless)) > least
