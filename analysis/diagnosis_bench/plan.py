@@ -14,7 +14,7 @@ HALVES = ("dev", "frozen")
 
 #: Seeds of a kind, by half; healthy runs have as many in every setting. Those of the frozen half are drawn with
 #: `secrets.randbelow` when the rules are committed.
-SEEDS = {"dev": (1, 2, 3), "frozen": (8989699, 6645957, 9571628)}
+SEEDS = {"dev": (1, 2), "frozen": (8989699, 6645957, 9571628)}
 
 #: Clusters, by name.
 SETTINGS = {
@@ -57,7 +57,6 @@ KINDS: dict[str, tuple[str, ...]] = {
     "premature_determinism": _USUAL,
     "early_best": _USUAL,
     "pg_loss_extreme": _ALSO_AVERAGED,
-    "reward_mismatch": ("playbook_long", "heavy_long"),
     "not_beating_baseline": _USUAL,
 }
 
@@ -67,6 +66,8 @@ UNCONFIRMED = {
 }
 
 HEALTHY = "healthy"
+#: What pathologies start from, no failure itself.
+CONTROL = "control"
 
 
 @dataclass(frozen=True)

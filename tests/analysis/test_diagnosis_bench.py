@@ -12,7 +12,7 @@ import pytest
 from analysis.diagnosis_bench import __main__ as bench
 from analysis.diagnosis_bench.judging import Verdict
 from analysis.diagnosis_bench.onset import first_drop, visible_at
-from analysis.diagnosis_bench.plan import HALVES, HEALTHY, KINDS, UNCONFIRMED, PlannedRun, planned_runs
+from analysis.diagnosis_bench.plan import CONTROL, HALVES, HEALTHY, KINDS, UNCONFIRMED, PlannedRun, planned_runs
 from analysis.diagnosis_bench.tables import confusion, score_table, summary
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_config
@@ -35,7 +35,7 @@ def verdict(expected, primary, visible=0, opened=0, label=None):
 
 
 def test_the_plan_has_every_kind_in_two_settings_and_no_run_in_both_halves():
-    kinds = {name for name in ConfigSources().options("pathology")} - {HEALTHY, *UNCONFIRMED}
+    kinds = {name for name in ConfigSources().options("pathology")} - {HEALTHY, CONTROL, *UNCONFIRMED}
     assert set(KINDS) == kinds
     assert all(len(set(settings)) >= 2 for settings in KINDS.values())
     halves = [list(planned_runs(half)) for half in HALVES]
