@@ -171,6 +171,7 @@ def _groups(config: Config, sources: ConfigSources) -> str:
         "agent": config.agent.name,
         "agent/network": getattr(getattr(config.agent, "network", None), "kind", ""),
         "agent/lr_schedule": getattr(getattr(config.agent, "lr_schedule", None), "kind", ""),
+        "agent/objective": getattr(getattr(config.agent, "objective", None), "kind", ""),
         "env": getattr(config.env, "kind", config.env.name),
         "eval": config.eval.name,
         "tracking": config.tracking.kind,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sched_rl.agents.objectives import objective_columns
 from sched_rl.config.changes import changes
 from sched_rl.config.convert import config_to_dict
 from sched_rl.config.overrides import argument
@@ -72,7 +73,15 @@ class RunSession:
         self._update = resume_update or 0
         columns = record_columns(
             len(self.blocks),
-            extra_metrics=(*EXTRA_METRICS, *((RESTORED,) if config.guard.kind == "rollback" else ())),
+            extra_metrics=(
+                *EXTRA_METRICS,
+                *((RESTORED,) if config.guard.kind == "rollback" else ()),
+                *(
+                    objective_columns(config.agent.objective.kind)
+                    if isinstance(config.agent, PpoConfig)
+                    else ()
+                ),
+            ),
             timings=TIMINGS,
             extra_evaluations=EXTRA_EVALUATIONS,
         )

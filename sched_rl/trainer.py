@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sched_rl.agents import build_ppo
+from sched_rl.agents.objectives.plr import PrioritizedReplay
 from sched_rl.checkpoint import CheckpointStore
 from sched_rl.config.schema import Config, GymnasiumEnvConfig, PpoConfig
 from sched_rl.envs.gymnasium_vector import GymnasiumVectorEnv
@@ -179,6 +180,8 @@ class _Training:
         encoding = agent.network.observation
         self._env = _training_env(config, agent)
         self._ppo = build_ppo(agent, self._env.layout, config.seed, config.device, self._num_updates)
+        if isinstance(self._env, VectorClusterEnv) and isinstance(self._ppo.objective, PrioritizedReplay):
+            self._env.draw_seed = self._ppo.objective.draw_seed
         self._scheduler = LearnedScheduler(self._ppo.greedy_actions, encoding)
         self._probe = probe_states(session.blocks, config.families, encoding)
         self._store = _checkpoint_store(config, session.folder)

@@ -85,10 +85,10 @@ class CompiledEvaluator:
 
     def _advantage(self, recorded: MinibatchSamples, samples: Tensor) -> Tensor:
         advantage = recorded.advantage[samples]
-        if not self.config.normalize_advantages:
-            return advantage
-        among = recorded.has_choice[samples] if self.config.normalize_over == "choices" else None
-        return normalized(advantage, among)
+        if self.config.normalize_advantages:
+            among = recorded.has_choice[samples] if self.config.normalize_over == "choices" else None
+            advantage = normalized(advantage, among)
+        return advantage if recorded.weight is None else advantage * recorded.weight[samples]
 
     def terms(self, means: NDArray[np.float64], ent_coef: float) -> Tensor:
         """`LossTerms` as float64 (9,), from the means of what `kernels.loss` adds up."""

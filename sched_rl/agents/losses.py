@@ -22,6 +22,7 @@ class MinibatchSamples(NamedTuple):
     advantage: Tensor
     target: Tensor
     has_choice: Tensor
+    weight: Tensor | None = None  # of the normalised advantages; None: all 1
 
 
 class LossTerms(NamedTuple):
@@ -59,6 +60,8 @@ def ppo_loss(
     advantage = samples.advantage
     if config.normalize_advantages:
         advantage = normalized(advantage, samples.has_choice if config.normalize_over == "choices" else None)
+    if samples.weight is not None:
+        advantage = advantage * samples.weight
     log_ratio = log_prob - samples.log_prob
     pg = policy_loss(log_ratio, advantage, config.clip_coef)
     v = value_loss(value, samples.value, samples.target, config.vf_clip_coef)

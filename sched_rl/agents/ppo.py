@@ -19,6 +19,8 @@ from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
 from sched_rl.agents.networks import PackableActorCritic, build_network
+from sched_rl.agents.objectives import build_objective
+from sched_rl.agents.objectives.base import SeededEnvironment
 from sched_rl.agents.packed import PackedEvaluator
 from sched_rl.agents.perceptrons import MlpEvaluator
 from sched_rl.agents.return_scale import ReturnScaler
@@ -40,6 +42,9 @@ class PPO:
         seed: of the run; weights, actions and minibatches have streams of their own.
         device: `cpu` or `cuda`, for the network; buffers stay in main memory.
         num_updates: of the whole run, for the schedules.
+
+    Attributes:
+        objective: what workloads count for; None: alike.
     """
 
     def __init__(
@@ -68,7 +73,9 @@ class PPO:
             voluntary_waits=config.voluntary_waits,
             kernel=config.kernel,
         )
+        self.objective = build_objective(config, seed)
         self._stats: RolloutStats | None = None
+        self._env: VectorEnvironment | None = None  # of the last rollout
 
     def _build_evaluator(self) -> PolicyEvaluator:
         """What `kernel` asks for, or the next that the network has: fused, packed, dense."""
@@ -98,7 +105,9 @@ class PPO:
             self._policy_generator,
             mask_actions=self.config.mask_actions,
             voluntary_waits=self.config.voluntary_waits,
+            objective=self.objective,
         )
+        self._env = env
         return self._stats
 
     def update(self) -> dict[str, float]:
@@ -123,7 +132,8 @@ class PPO:
         start_s = time.perf_counter()
         self._estimate_advantages()
         valued_s = time.perf_counter()
-        log = self._update.run(self.buffer, lr, ent_coef, self._minibatch_generator)
+        weight = self._weigh(stats)
+        log = self._update.run(self.buffer, lr, ent_coef, self._minibatch_generator, weight)
         self._update.check_weights()
         self._average.update()
         self.updates_done += 1
@@ -134,7 +144,15 @@ class PPO:
             "learn_s": time.perf_counter() - valued_s,
         }
         metrics = {"lr": lr, "ent_coef": ent_coef, **log.metrics(self.config)}
+        if self.objective is not None:
+            metrics |= self.objective.metrics()
         return {**stats.metrics, **metrics, **self._advantage_metrics()}
+
+    def _weigh(self, stats: RolloutStats) -> NDArray[np.float32] | None:
+        """What the steps of the rollout count for under the objective."""
+        if self.objective is None or not isinstance(self._env, SeededEnvironment):
+            return None
+        return self.objective.weigh(self.buffer, self._env, stats.episodes, self._scaler.scale)
 
     def _estimate_advantages(self) -> None:
         """Values in one batched pass, reward scale, advantages and critic targets."""
@@ -216,6 +234,7 @@ class PPO:
             "return_scale": self._scaler.state(),
             "updates_done": self.updates_done,
             "lr_scale": self.lr_scale,
+            **({} if self.objective is None else {"objective": self.objective.state()}),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -232,6 +251,8 @@ class PPO:
         self._scaler.load_state(state["return_scale"])
         self.updates_done = int(state["updates_done"])
         self.lr_scale = float(state.get("lr_scale", 1.0))  # from before there were guards: nothing changed it
+        if self.objective is not None:
+            self.objective.load_state(state["objective"])
         self._stats = None
 
     def return_to(self, state: Mapping[str, Any], lr_factor: float) -> None:
@@ -242,7 +263,7 @@ class PPO:
         Raises:
             CheckpointError: when the state is of another network.
         """
-        kept = {
-            name: self.state()[name] for name in ("policy_generator", "minibatch_generator", "updates_done")
-        }
+        now = self.state()
+        names = ("policy_generator", "minibatch_generator", "updates_done", "objective")
+        kept = {name: now[name] for name in names if name in now}
         self.load_state({**state, **kept, "lr_scale": lr_factor * self.lr_scale})

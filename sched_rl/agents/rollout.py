@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from sched_rl.agents.evaluators import PolicyEvaluator, raise_all_masked
 from sched_rl.agents.kernels.categorical import count_legal
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sched_rl.agents.objectives import Objective
 
 #: Final observations of truncated episodes wait here for the value pass; should they be more, they are
 #: valued early.
@@ -136,6 +139,7 @@ def collect_rollout(
     *,
     mask_actions: bool,
     voluntary_waits: bool = True,
+    objective: Objective | None = None,
 ) -> RolloutStats:
     """Act for T steps, sampling from the policy.
 
@@ -147,6 +151,7 @@ def collect_rollout(
         mask_actions: sample among legal actions; otherwise among all, and the environment reports invalid
             ones.
         voluntary_waits: the no-op may be sampled although a job fits; otherwise the recorded masks lack it there.
+        objective: told whose step each is.
     """
     buffer.observation[0], buffer.mask[0] = env.observation, env.action_mask
     all_legal = np.ones_like(buffer.mask[0])
@@ -164,6 +169,8 @@ def collect_rollout(
             buffer.log_prob[t],
             buffer.entropy[t],
         )
+        if objective is not None:
+            objective.note_step(t, env)
         acted_s = time.perf_counter()
         env.step(buffer.action[t], buffer.observation[t + 1], buffer.mask[t + 1])
         buffer.record_step(t, env, evaluator)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -75,7 +76,12 @@ class PolicyUpdate:
         self.optimizer = FusedAdam(groups, config.lr, ADAM_EPS)
 
     def run(
-        self, buffer: RolloutBuffer, lr: float, ent_coef: float, generator: np.random.Generator
+        self,
+        buffer: RolloutBuffer,
+        lr: float,
+        ent_coef: float,
+        generator: np.random.Generator,
+        weight: NDArray[np.float32] | None = None,
     ) -> MinibatchLog:
         """Learn from a rollout.
 
@@ -84,6 +90,7 @@ class PolicyUpdate:
             lr: of the policy path in this update.
             ent_coef: of this update.
             generator: shuffles the samples, once an epoch.
+            weight: float32 (T, N), factors of the normalised advantages; None: all 1.
 
         Raises:
             SimulationError: when loss, gradient or weights stop being finite; the step is not taken.
@@ -97,7 +104,8 @@ class PolicyUpdate:
             *(
                 torch.from_numpy(buffer.flat(name)).to(device)
                 for name in ("log_prob", "entropy", "value", "advantage", "target", "has_choice")
-            )
+            ),
+            weight=None if weight is None else torch.from_numpy(weight.reshape(-1)).to(device),
         )
         for epoch in range(1, config.update_epochs + 1):
             order = torch.from_numpy(generator.permutation(buffer.num_samples)).to(device)

@@ -35,8 +35,12 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: one line on the first key that does not fit.
     """
-    # A record from before there were sweeps and guards is of a run of its own that nothing guarded.
-    config = tree_to_config({"sweep": None, "trial": None, "guard": {"kind": "none"}, **tree})
+    # A record from before there were sweeps, guards and objectives is of a run of its own that nothing guarded.
+    older: dict[str, Any] = {"sweep": None, "trial": None, "guard": {"kind": "none"}}
+    agent = tree.get("agent")
+    if isinstance(agent, Mapping) and agent.get("kind") == "ppo":
+        tree = {**tree, "agent": {"objective": {"kind": "mean"}, **agent}}
+    config = tree_to_config({**older, **tree})
     check_config(config)
     return config
 
@@ -54,6 +58,8 @@ def digested(config: Config) -> dict[str, Any]:
     """
     plain = config_to_dict(config)
     tree = {key: value for key, value in plain.items() if key not in _NOT_DIGESTED}
+    if tree["agent"].get("objective") == {"kind": "mean"}:
+        del tree["agent"]["objective"]  # as before there were others
     if config.guard.kind == "none":
         del tree["guard"]
     else:

@@ -103,6 +103,22 @@ def _network(config: Config) -> str | None:
     return None
 
 
+def _objective(config: Config) -> str | None:
+    """A robust objective needs what it is to be robust against, and episodes that it can tell apart."""
+    kind = config.agent.objective.kind if isinstance(config.agent, PpoConfig) else "mean"
+    if kind == "mean":
+        return None
+    if not isinstance(config.env, EnvConfig):
+        return f"agent/objective={kind}: weighs workloads, and env=gymnasium has none; write agent/objective=mean"
+    if kind == "group_dro" and config.env.families is None:
+        return (
+            f"agent/objective=group_dro: weighs families, and env={config.env.name} is one; write env=mixed"
+        )
+    if config.pathology is not None and config.pathology.environment is not None:
+        return f"agent/objective={kind}: cannot follow the episodes of pathology={config.pathology.name}; write mean"
+    return None
+
+
 def _weights(config: Config) -> str | None:
     for agent in _agents(config):
         scored = agent.base_agent if isinstance(agent, RolloutConfig) else agent
@@ -190,6 +206,7 @@ _RULES: tuple[Callable[[Config], str | None], ...] = (
     gymnasium_problem,
     _rollout,
     _network,
+    _objective,
     _weights,
     _futures,
     _due_times,

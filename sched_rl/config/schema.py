@@ -155,6 +155,47 @@ LrScheduleConfig = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeanObjectiveConfig:
+    """Every step counts alike."""
+
+    kind: Literal["mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupDroConfig:
+    """Families that return little count more."""
+
+    kind: Literal["group_dro"]
+    step_size: float
+    memory: float
+    mix: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CvarConfig:
+    """Episodes below a quantile of the latest returns count more."""
+
+    kind: Literal["cvar"]
+    alpha: float
+    window_episodes: int
+    mix: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlrConfig:
+    """Workload seeds are played again by how wrong the critic was on them."""
+
+    kind: Literal["plr"]
+    replay_prob: float
+    buffer_seeds: int
+    temperature: float
+    staleness_frac: float
+
+
+ObjectiveConfig = MeanObjectiveConfig | GroupDroConfig | CvarConfig | PlrConfig
+
+
+@dataclass(frozen=True, kw_only=True)
 class PpoConfig:
     """Proximal policy optimisation with six clamps, each off at 0 (target_kl, max_grad_norm, ... <= 0)."""
 
@@ -191,6 +232,7 @@ class PpoConfig:
     kernel: Kernel
     network: NetworkConfig
     lr_schedule: LrScheduleConfig
+    objective: ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)

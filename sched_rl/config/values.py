@@ -20,6 +20,7 @@ _FIXED = {
     "agent.name": "agent",
     "agent.network.kind": "agent/network",
     "agent.lr_schedule.kind": "agent/lr_schedule",
+    "agent.objective.kind": "agent/objective",
     "env.kind": "env",
     "env.name": "env",
     "eval.name": "eval",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,7 @@ class VectorClusterEnv:
         finished: episodes that ended in the last step, in the order of the clusters.
         potential_before: float64 (N,), of the states that the last step left.
         potential_after: float64 (N,), of the states that it led to, before any reset; 0 where terminated.
+        draw_seed: draws the workload seed of a new episode, given the seed stream of its cluster.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class VectorClusterEnv:
         self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
         self._episode_seeds = np.zeros(num_envs, np.int64)
         self._is_reset = False
+        self.draw_seed: Callable[[np.random.Generator], int] = fresh_seed
         self._with_potential = with_potential
         self.potential_before = np.zeros(num_envs, np.float64)
         self.potential_after = np.zeros(num_envs, np.float64)
@@ -141,6 +143,21 @@ class VectorClusterEnv:
     def noop_feasible(self) -> NDArray[np.bool_]:
         """bool (N,): the last step's effective action was a no-op although some job fitted."""
         return self._last_step("noop_feasible")
+
+    @property
+    def episode_seeds(self) -> NDArray[np.int64]:
+        """int64 (N,): workload seeds of the episodes in progress."""
+        return self._episode_seeds
+
+    @property
+    def episode_returns(self) -> NDArray[np.float64]:
+        """float64 (N,): what they have returned so far."""
+        returns: NDArray[np.float64] = self._batch.state.clusters["total_return"].astype(np.float64)
+        return returns
+
+    def family_of(self, seed: int) -> str:
+        """The name of the workload family that a seed draws."""
+        return self._source.family(seed).name
 
     def _last_step(self, name: str) -> NDArray[Any]:
         # The simulator's records themselves: copying all six would take longer than stepping a small batch.
@@ -218,7 +235,7 @@ class VectorClusterEnv:
 
     def _begin(self, index: int, seed: int | None) -> None:
         if seed is None:
-            seed = int(self._seed_streams[index].integers(TRAINING_SEED_LOW, TRAINING_SEED_HIGH))
+            seed = self.draw_seed(self._seed_streams[index])
         self._episode_seeds[index] = seed
         self._batch.begin(index, *self._source.workload(seed))
 
@@ -254,6 +271,11 @@ class VectorClusterEnv:
             load_generator_state(generator, value)
         self.finished = []
         self._is_reset = bool(saved["is_reset"])
+
+
+def fresh_seed(generator: np.random.Generator) -> int:
+    """A workload seed of the training range."""
+    return int(generator.integers(TRAINING_SEED_LOW, TRAINING_SEED_HIGH))
 
 
 def random_feasible_actions(action_mask: NDArray[np.bool_], draws: np.random.Generator) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from sched_rl.agents import build_ppo
 from sched_rl.config.schema import (
     AttentionConfig,
     ConstantScheduleConfig,
+    MeanObjectiveConfig,
     MlpConfig,
     PpoConfig,
     ScorerConfig,
@@ -274,6 +275,7 @@ def make_config() -> Callable[..., PpoConfig]:
             "kernel": "dense",
             "network": NETWORKS["scorer"],
             "lr_schedule": ConstantScheduleConfig(kind="constant"),
+            "objective": MeanObjectiveConfig(kind="mean"),
         }
         if isinstance(changes.get("network"), str):
             changes["network"] = NETWORKS[changes["network"]]

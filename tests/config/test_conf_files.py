@@ -21,7 +21,7 @@ OPTIONS = [f"{group}={option}" for group in SOURCES.groups() for option in SOURC
 NOT_CLUSTERS = ["gymnasium"]
 FAMILIES = [name for name in SOURCES.options("env") if name not in ["mixed", *NOT_CLUSTERS]]
 #: What an option cannot do without.
-COMPANIONS = {"env=gymnasium": ["agent/network=mlp"]}
+COMPANIONS = {"env=gymnasium": ["agent/network=mlp"], "agent/objective=group_dro": ["env=mixed"]}
 LEARNED = [name for name in SOURCES.options("agent") if name.startswith("ppo")]
 FIXED = [name for name in SOURCES.options("agent") if name not in LEARNED]
 
@@ -31,6 +31,7 @@ def test_the_groups_are_those_that_work():
         "agent",
         "agent/lr_schedule",
         "agent/network",
+        "agent/objective",
         "debug",
         "diagnosis",
         "env",
