@@ -257,7 +257,7 @@ class EvaluationSignals(ColumnSignals):
 
 
 def curve_noise(curve: FloatArray) -> float:
-    """The noise of a curve around its course, from second differences or from first ones: the smaller, as both overstate.
+    """The noise of a curve around its course, from its second differences or its first: the smaller, both overstate it.
 
     A step stands in two of the second differences but in one of the first, which decides on a curve of four.
     """

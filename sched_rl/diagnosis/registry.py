@@ -19,6 +19,7 @@ BUILT_IN = (
     *("unfixed_eval", "narrow_eval", "noisy_eval", "env_shift"),
     *("overshoot", "pg_loss_extreme", "noop_collapse", "no_signal", "premature_determinism"),
     *("critic_bottleneck", "critic_lag", "slow_drift", "reward_mismatch"),
+    *("dead_policy", "exploding_gradients"),
     *("brittle", "sawtooth", "early_best"),
     *("not_beating_baseline", "healthy"),
 )

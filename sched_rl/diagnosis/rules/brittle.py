@@ -31,7 +31,10 @@ def _has_split(signals: Signals, earlier: int) -> bool:
     if earlier >= latest[0]:
         return False
     block = int(signals.blocks[latest[-1]].argmin())
-    own, others = signals.block_difference(earlier, latest, block), signals.other_blocks(earlier, latest, block)
+    own, others = (
+        signals.block_difference(earlier, latest, block),
+        signals.other_blocks(earlier, latest, block),
+    )
     errors = signals.limits.standard_errors
     chosen = signals.block_jitter(block) * math.sqrt(2 * math.log(max(latest[-1], 2))) if earlier else 0.0
     fell = -own.mean > max(errors * own.standard_error + chosen, signals.material_frac_of_spread)
@@ -45,7 +48,10 @@ def _has_split(signals: Signals, earlier: int) -> bool:
 def _signature(signals: Signals, earlier: int) -> Signature:
     latest, last = _latest(signals), signals.num_evals - 1
     block = int(signals.blocks[last].argmin())
-    own, others = signals.block_difference(earlier, latest, block), signals.other_blocks(earlier, latest, block)
+    own, others = (
+        signals.block_difference(earlier, latest, block),
+        signals.other_blocks(earlier, latest, block),
+    )
     return Signature(
         rows=signals.rows(earlier, last),
         severity="warning",
@@ -72,6 +78,7 @@ def _knobs(settings: Settings) -> list[str]:
     """Training diversity, more episodes at once, an earlier stop of what specialises."""
     return [
         *settings.option("env", "mixed"),
+        *settings.option("agent/objective", "cvar"),
         *settings.scaled("agent.num_envs", 2),
         *settings.scaled("agent.lr", 0.3),
         *(settings.scaled("agent.ent_coef", 3.0) or ["agent.ent_coef=0.003"]),

@@ -21,8 +21,8 @@ def _detect(signals: Signals) -> Signature | None:
     if table is None or not signals.num_evals:
         return None
     sizes = np.unique(table.blocks, return_counts=True)[1]
-    if sizes.min() > 1 and not signals.has_enough:
-        return None  # blocks of one episode are seen at the first evaluation
+    if sizes.min() > 1 and signals.num_evals <= signals.limits.min_evaluations:
+        return None  # nothing was gained yet that it could tell; blocks of one episode are seen at once
     effect, half_width, against = _comparison(signals)
     spread = signals.episode_spread
     is_unresolved = half_width > abs(effect)

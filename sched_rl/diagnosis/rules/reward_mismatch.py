@@ -37,10 +37,12 @@ def _detect(signals: Signals) -> Signature | None:
     window = range(last - need + 1, last + 1)
     if not all(signals.is_above(0, e) for e in window):
         return None
+    if any(_improves(signals, name, last) for name in reversed(_FELT)):
+        return None  # what gets better elsewhere is what the return pays for: a choice between users, not a fault
     changes = {name: _worsening(signals, name, window) for name in _FELT}
     worse = {name: value for name, value in changes.items() if value is not None}
-    if not worse or any(_improves(signals, name, last) for name in _FELT):
-        return None  # what gets better elsewhere is what the return pays for: a choice between users, not a fault
+    if not worse:
+        return None
     change = signals.difference(0, last)
     told = ", ".join(f"{name} {value:+.0%}" for name, value in worse.items())
     return Signature(
