@@ -53,8 +53,8 @@ test: lint types ## lint, types and the fast tests
 test-all: lint types ## lint, types and every test
 	$(PYTEST)
 
-ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only (PORT=5000)
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+ui: $(INSTALLED) ## MLflow over mlflow.db, on this machine only; prints what to open (PORT=5000)
+	$(BIN)/python -m sched_rl.tracking ui port=$(PORT)
 
 bench: $(INSTALLED_BENCH) ## speed of the simulator, and of learning against other libraries (ARGS="rounds=3 networks=scorer")
 	$(BIN)/python -m analysis.benchmarks $(ARGS)

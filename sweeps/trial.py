@@ -28,6 +28,7 @@ from sched_rl.config.overrides import parse_overrides
 from sched_rl.config.record import config_to_yaml
 from sched_rl.config.schema import Config, PpoConfig, SweepConfig
 from sched_rl.errors import CheckpointError, RunFolderError, SchedRLError
+from sched_rl.tracking.description import varied_text
 from sweeps.measures import measure, objective_values
 from sweeps.observer import PRUNED, SUPERSEDED, TrialObserver
 from sweeps.pruners import make_pruner
@@ -195,6 +196,7 @@ def _run_tags(trial: Trial) -> dict[str, str]:
     return {
         "sweep": trial.study.study_name,
         "trial": str(trial.number),
+        "varied": varied_text(trial.params),
         **trial.study.user_attrs.get("run_tags", {}),
     }
 

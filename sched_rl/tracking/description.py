@@ -21,10 +21,37 @@ MAX_TAG = 8000
 _NOT_PARAMS = frozenset({"families", "baseline_agents", "tracking", "progress"})
 
 
-def run_name(config: Mapping[str, Any]) -> str:
-    """`run.name` if it is set, else agent, env and seed."""
-    given = _at(config, "run", "name")
-    return given or f"{_at(config, 'agent', 'name')} {_at(config, 'env', 'name')} seed={config.get('seed')}"
+def run_name(config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """What tells a run from its neighbours: `run.name`, else agent, env and seed; then what a grid or sweep varied.
+
+    Args:
+        config: of the run.
+        tags: of the run; `trial` is its number in a sweep, `varied` what `varied_text` says.
+    """
+    name, varied = str(_at(config, "run", "name") or ""), tags.get("varied", "")
+    if "trial" in tags:
+        name = f"{name} trial {tags['trial']}"
+    elif not name:
+        seed = "" if "seed=" in varied else f" seed={config.get('seed')}"
+        name = f"{_at(config, 'agent', 'name')} {_at(config, 'env', 'name')}{seed}"
+    return f"{name} {varied}".strip()[:MAX_KEY]
+
+
+def varied_text(values: Mapping[str, Any]) -> str:
+    """Swept keys and their values, short: `lr=0.00271 clip_coef=0.2`."""
+    short = {
+        key: f"{value:.3g}" if isinstance(value, float) else _text(value) for key, value in values.items()
+    }
+    return " ".join(f"{re.split('[./]', key)[-1]}={value}" for key, value in short.items())
+
+
+def last_step(config: Mapping[str, Any]) -> int:
+    """The environment steps at which a training will be done; 0 for a fixed scheduler."""
+    parts = [_at(config, "agent", key) for key in ("total_steps", "num_envs", "rollout_steps")]
+    if not all(isinstance(part, int) and part > 0 for part in parts):
+        return 0
+    total, num_envs, rollout_steps = parts
+    return int(total // (num_envs * rollout_steps) * num_envs * rollout_steps)
 
 
 def run_tags(config: Mapping[str, Any], provenance: Mapping[str, Any], folder: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from sched_rl.checkpoint import write_atomically
 from sched_rl.errors import RunFolderError
+from sched_rl.tracking.description import varied_text
 from sched_rl.tracking.reading import final_status, read_config, read_events, read_metrics
 from sched_rl.tracking.record import METRICS
 
@@ -82,6 +83,20 @@ def read_grid(folder: Path) -> list[GridJob]:
         raise RunFolderError(f"{path}: no such file; is {folder} the folder of a plain multirun?") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunFolderError(f"{path}: malformed ({error})") from error
+
+
+def grid_tags(folder: Path) -> dict[str, str]:
+    """What a run's tags say of the plain multirun that it is a job of; empty for any other run.
+
+    Args:
+        folder: of the run; a job's bears its number and lies beside the list of jobs.
+    """
+    try:
+        jobs = read_grid(folder.resolve().parent)
+    except RunFolderError:
+        return {}
+    job = next((job for job in jobs if str(job.number) == folder.resolve().name), None)
+    return {} if job is None else {"varied": varied_text(job.values)}
 
 
 def job_outcome(folder: Path) -> JobOutcome:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sched_rl.checkpoint import CheckpointStore, write_atomically
 from sched_rl.errors import RunFolderError, TrackingError
-from sched_rl.tracking.description import MAX_TAG, metric_key, run_name, run_params, run_tags
+from sched_rl.tracking.description import MAX_TAG, last_step, metric_key, run_name, run_params, run_tags
 from sched_rl.tracking.feed import FeedRow, RunFeed, to_milliseconds
+from sched_rl.tracking.grid_record import grid_tags
 from sched_rl.tracking.mlflow_store import ensure_experiment, open_client, resolve_uri, translated
 from sched_rl.tracking.reading import read_baselines, read_config, read_provenance, read_report
 from sched_rl.tracking.record import BASELINES, PAGE, RECORD_FILES, REPORT, Status
@@ -83,8 +84,8 @@ class MlflowRun:
         with translated(self.uri):
             run = self._find(client, experiment_id)
             if run is None:
-                tags = run_tags(self._config, self._provenance, self.folder)
-                run = client.create_run(experiment_id, created, tags, run_name(self._config))
+                tags = run_tags(self._config, self._provenance, self.folder) | grid_tags(self.folder)
+                run = client.create_run(experiment_id, created, tags, run_name(self._config, tags))
             self.run_id = run.info.run_id
             self._remember()
             if run.info.status != "RUNNING":
@@ -108,8 +109,10 @@ class MlflowRun:
             RunFolderError: malformed rows.
         """
         client, feed = self._connection()
-        self._send_scores(client, "baseline", self.folder / BASELINES, read_baselines)
-        self._send_scores(client, "report", self.folder / REPORT, read_report)
+        # at both ends, so that a baseline is a line across the chart of what is trained
+        ends = sorted({0, last_step(self._config)})
+        self._send_scores(client, "baseline", self.folder / BASELINES, read_baselines, ends)
+        self._send_scores(client, "report", self.folder / REPORT, read_report, ends[-1:])
         sent = batches = 0
         while (batch := self._fill_batch(feed)) and (max_batches is None or batches < max_batches):
             with translated(self.uri):
@@ -215,9 +218,14 @@ class MlflowRun:
             client.set_tag(run.info.run_id, "changed_params", "\n".join(changed)[:MAX_TAG])
 
     def _send_scores(
-        self, client: MlflowClient, prefix: str, path: Path, read: Callable[[Path], Mapping[str, Any]]
+        self,
+        client: MlflowClient,
+        prefix: str,
+        path: Path,
+        read: Callable[[Path], Mapping[str, Any]],
+        steps: Sequence[int],
     ) -> None:
-        """Log the scores of a file once, at step 0, as metrics, so that the compare page shows them."""
+        """Log the scores of a file once, as metrics, so that the compare page shows them."""
         from mlflow.entities import Metric
 
         if not path.exists() or any(key.startswith(f"{prefix}.") for key in self._known_metrics):
@@ -231,7 +239,9 @@ class MlflowRun:
             if key in COMPARED_SCORES and isinstance(value, int | float)
         }
         with translated(self.uri):
-            metrics = [Metric(key, float(value), timestamp, 0) for key, value in scores.items()]
+            metrics = [
+                Metric(key, float(value), timestamp, step) for key, value in scores.items() for step in steps
+            ]
             client.log_batch(self._id, metrics, synchronous=True)
         self._known_metrics |= set(scores)
 

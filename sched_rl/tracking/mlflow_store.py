@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from sched_rl.errors import TrackingError
+from sched_rl.tracking.mlflow_view import experiment_tags
 from sched_rl.tracking.redaction import is_redacted, redact
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ _ENVIRONMENT = {
 
 class StoreBusyError(TrackingError):
     """Another process holds the store's lock; this passes."""
-
-
-#: Opens the experiment in the UI's view for training runs rather than in that for language models.
-_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def resolve_uri(uri: str | None) -> str:
@@ -154,7 +151,7 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         if found is None:
             try:
                 location = _artifact_location(uri, name)
-                return str(client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS))
+                return str(client.create_experiment(name, artifact_location=location, tags=experiment_tags()))
             except MlflowException:
                 found = client.get_experiment_by_name(name)  # another starter was first
                 if found is None:

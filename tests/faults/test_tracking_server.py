@@ -60,7 +60,12 @@ def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port)]
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(
-        [*command, "--workers", "1"], cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True
+        [*command, "--workers", "1"],
+        cwd=folder,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # ten processes for other things
     )
 
     def answers() -> bool:
@@ -131,7 +136,17 @@ def test_a_server_that_is_killed_half_way_costs_no_row(tmp_path):
     server = serve(tmp_path, port)
     try:
         importing = [sys.executable, "-m", "sched_rl.tracking", "import", "run"]
-        done = subprocess.run(importing, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(
+            importing,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env={
+                **os.environ,
+                "MLFLOW_HTTP_REQUEST_TIMEOUT": "300",
+            },  # a server that has just begun, a busy machine
+        )
         assert done.returncode == 0, done.stderr
     finally:
         kill(server)
@@ -200,6 +215,7 @@ def test_a_server_that_is_slow_and_ill_does_not_slow_the_training(tmp_path):
         _, said = training.communicate(timeout=PATIENCE_S)
     finally:
         server.shutdown()
+        server.server_close()
     assert training.returncode == 0, said
     assert SlowAnswers.num_requests > 0
     assert len(recorded(tmp_path)) == NUM_UPDATES + 1
