@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sched_rl.config.suggest import did_you_mean
 from sched_rl.errors import ConfigError, SchedRLError
 from sched_rl.quick_import import quick_import
+from sched_rl.tracking.redaction import redact
 
 if TYPE_CHECKING:
     from sched_rl.config.compose import ConfigSources
@@ -127,7 +128,8 @@ def run_command(
 
 def report(error: SchedRLError) -> None:
     """One line on stderr."""
-    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    # a message may repeat the user's words, and the words hold an address with its password
+    print(f"error: {redact(' '.join(str(error).splitlines()))}", file=sys.stderr)
 
 
 def _unknown_option(word: str) -> str:

@@ -17,6 +17,9 @@ from hydra.core.override_parser.types import Override
 from sched_rl.config.convert import show
 from sched_rl.errors import ConfigError
 
+#: An interpolation that calls something, or whose name hides in another: `${oc.env:KEY}`, `${oc.${a}:KEY}`.
+_CALL = re.compile(r"\$\{[^}]*(?:\$\{|:)")
+
 #: What of Hydra's own configuration arguments and files may choose.
 _OPEN_TO_USERS = ("launcher", "sweeper", "mode")
 
@@ -24,7 +27,7 @@ _REASON = "a configuration names a kind, never a Python object"
 
 
 def refuse_arguments(overrides: Sequence[Override]) -> None:
-    """Refuse `_target_`, `hydra.callbacks` and every Hydra setting that is not open to users.
+    """Refuse `_target_`, calls in interpolations, `hydra.callbacks` and every Hydra setting that is not open to users.
 
     Raises:
         ConfigError: naming the argument.
@@ -33,6 +36,8 @@ def refuse_arguments(overrides: Sequence[Override]) -> None:
         text = str(override.input_line)
         if "_target_" in text or _has_target(override.value()):
             raise ConfigError(f"{text}: _target_ is refused: {_REASON}")
+        if _CALL.search(text):
+            refuse_calls(override.key_or_group, text.partition("=")[2])
         parts = re.split(r"[./]", override.key_or_group)
         if parts[0] != "hydra" and (override.package is None or not override.package.startswith("hydra")):
             continue
@@ -64,6 +69,29 @@ def refuse_files(folder: Path, own: Path) -> None:
             group, name = relative.parent.as_posix(), relative.stem
             raise ConfigError(f"{path}: {group}={name} exists already; give the file another name")
         _refuse_file(path, relative)
+
+
+def refuse_calls(key: str, node: Any) -> None:
+    """Refuse interpolations that read more than other keys, such as the environment, whose secrets would be recorded.
+
+    Args:
+        key: of the node, dotted; empty for a whole configuration.
+        node: unresolved values in nested containers.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            refuse_calls(f"{key}.{name}".lstrip("."), value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            refuse_calls(key, value)
+    elif isinstance(node, str) and _CALL.search(node):
+        raise ConfigError(
+            f"{key}={node[:80]}: an interpolation names another key, such as ${{seed}}; "
+            "it calls nothing and reads no environment"
+        )
 
 
 def _refuse_file(path: Path, relative: Path) -> None:

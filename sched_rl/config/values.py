@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sched_rl.config.compose import ConfigSources, one_line
 from sched_rl.config.convert import schema_keys, show
+from sched_rl.config.safety import refuse_calls
 from sched_rl.config.suggest import did_you_mean
 from sched_rl.errors import ConfigError
 
@@ -20,6 +21,7 @@ _FIXED = {
     "agent.name": "agent",
     "agent.network.kind": "agent/network",
     "agent.lr_schedule.kind": "agent/lr_schedule",
+    "agent.scheduler": "agent",
     "agent.objective.kind": "agent/objective",
     "env.kind": "env",
     "env.name": "env",
@@ -61,8 +63,9 @@ def resolve(tree: DictConfig) -> dict[str, Any]:
     """Plain containers with every interpolation resolved.
 
     Raises:
-        ConfigError: naming the interpolation that leads nowhere.
+        ConfigError: naming the interpolation that leads nowhere, or that calls something.
     """
+    refuse_calls("", OmegaConf.to_container(tree, resolve=False))
     try:
         plain = OmegaConf.to_container(tree, resolve=True)
     except OmegaConfBaseException as error:
