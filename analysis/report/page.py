@@ -20,16 +20,22 @@ from sched_rl.reporting import style
 from sched_rl.reporting.run_page.markup import document_text, element
 
 _STYLE = """
-body { margin: 0 auto; padding: 1rem 1.2rem 3rem; max-width: 70rem; color: #1b1b1b; background: #ffffff;
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1b1b; --rule: #dddddd; --card: #f6f6f4;
+  --blue: #0072b2; --critical: #a04000; --warning: #7a5a00; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --paper: #15181c; --ink: #e4e4e2; --rule: #33383e; --card: #1e2227;
+    --blue: #5aa9f0; --critical: #ff8a4c; --warning: #f2b53c; }
+}
+body { margin: 0 auto; padding: 1rem 1.2rem 3rem; max-width: 70rem; color: var(--ink); background: var(--paper);
   font: 15px/1.45 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.35rem; } h2 { font-size: 1.1rem; margin: 1.6rem 0 0.3rem; } p { margin: 0.3rem 0; }
-.statement { border-left: 5px solid #0072b2; padding: 0.2rem 0 0.2rem 0.7rem; font-size: 1.05rem; }
+.statement { border-left: 5px solid var(--blue); padding: 0.2rem 0 0.2rem 0.7rem; font-size: 1.05rem; }
 img { width: 100%; height: auto; } pre, .wide { overflow-x: auto; }
-pre { font: 0.82rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; background: #f6f6f4; padding: 0.6rem; }
+pre { font: 0.82rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; background: var(--card); padding: 0.6rem; }
 table { border-collapse: collapse; font-size: 0.88rem; }
 th, td { text-align: left; padding: 0.15rem 1rem 0.15rem 0; vertical-align: top; }
-th { font-weight: 600; border-bottom: 1px solid #dddddd; }
-.critical { color: #a04000; font-weight: 600; } .warning { color: #7a5a00; font-weight: 600; }
+th { font-weight: 600; border-bottom: 1px solid var(--rule); }
+.critical { color: var(--critical); font-weight: 600; } .warning { color: var(--warning); font-weight: 600; }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
