@@ -12,7 +12,15 @@ import pytest
 from analysis.diagnosis_bench import __main__ as bench
 from analysis.diagnosis_bench.judging import Verdict
 from analysis.diagnosis_bench.onset import first_drop, visible_at
-from analysis.diagnosis_bench.plan import CONTROL, HALVES, HEALTHY, KINDS, UNCONFIRMED, PlannedRun, planned_runs
+from analysis.diagnosis_bench.plan import (
+    CONTROL,
+    HALVES,
+    HEALTHY,
+    KINDS,
+    UNCONFIRMED,
+    PlannedRun,
+    planned_runs,
+)
 from analysis.diagnosis_bench.tables import confusion, score_table, summary
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_config

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis.results import __main__ as command
-from analysis.results import page, plan, tables
+from analysis.results import family_tables, page, plan, tables
 from analysis.results.making import Maker, Result
 
 
@@ -68,7 +68,8 @@ def test_a_failed_cell_does_not_stop_the_others(one_family, tmp_path, capsys, mo
     [
         (
             "tables=all",
-            "tables=all: 'all' must be one of heuristics, ppo_playbook, rollout, ppo_heavy, study",
+            "tables=all: 'all' must be one of heuristics, ppo_playbook, rollout, ppo_heavy, "
+            "families, robust, generalisation, study",
         ),
         ("seeds=1,1", "seeds=1,1: must be whole numbers separated by commas, each once"),
         ("output=/nowhere/page.md", "output=/nowhere/page.md: there is no folder /nowhere"),
@@ -156,8 +157,65 @@ def test_the_studys_fault_is_compared_by_equal_seeds():
     assert next(line for line in lines if line.startswith("| `attention`, cdf")).count("…") == 3
 
 
+def by_family(mean_of, seed=0):
+    """An evaluation of two family blocks; every scheduler has the same noise on an episode."""
+    draws = np.random.default_rng(seed)
+    episodes = [
+        {"block": b, "block_name": name, "seed": 20 * b + k, "return": mean + 0.1 * draws.normal()}
+        for b, (name, mean) in enumerate(mean_of.items())
+        for k in range(20)
+    ]
+    means = [np.mean([e["return"] for e in episodes if e["block"] == b]) for b in range(len(mean_of))]
+    return {"eval_mean_return": np.mean(means), "eval_min_block_return": min(means), "episodes": episodes}
+
+
+def fixed(judged):
+    return [Result({"it": judged}, {}, {}, np.nan)]
+
+
+def learned(*judged):
+    return [Result({"ppo": each}, {"seed": seed}, {}, 1.0) for seed, each in enumerate(judged, start=1)]
+
+
+def test_the_best_heuristic_of_a_family_is_the_rival_wherever_its_weights_come_from():
+    named = {
+        "sjf-heavy-report": fixed(evaluation(0.5)),
+        "linear_score-heavy-report": fixed(evaluation(0.6)),
+        "linear_score_heavy-heavy-report": fixed(evaluation(0.7)),
+        "ppo-heavy": learned(evaluation(0.75), evaluation(0.77)),
+        "sjf-by-family": fixed(by_family({"heavy": 0.4, "light": 0.9})),
+        "linear_score_heavy-by-family": fixed(by_family({"heavy": 0.7, "light": 0.3})),
+        "ppo-by-family": learned(*(by_family({"heavy": 0.6 + d, "light": 0.95 + d}) for d in (0.0, 0.01))),
+    }
+    rows = [line.split(" | ") for line in family_tables.families_table(named)]
+    heavy = next(row for row in rows if row[0] == "| `heavy`")
+    assert heavy[1] == "`linear_score_heavy`"
+    assert float(heavy[4].strip("*").split(" ")[0]) == pytest.approx(0.06)
+    light = next(row for row in rows if row[0] == "| `light`")
+    assert light[1:5] == ["…"] * 4, "nobody was trained there"
+    one = {contest.family: contest for contest in family_tables.contests_of_one(named)}
+    assert (one["heavy"].rival, one["light"].rival) == ("linear_score_heavy", "sjf")
+    assert one["heavy"].difference.mean == pytest.approx(-0.095)
+    assert one["light"].difference.mean == pytest.approx(0.055)
+
+
+def test_objectives_are_held_against_the_mean_by_equal_seeds():
+    named = {
+        "ppo-by-family": learned(*(by_family({"heavy": 0.5 + d, "light": 0.9}) for d in (0.0, 0.1, 0.2))),
+        "ppo-cvar-by-family": learned(
+            *(by_family({"heavy": 0.6 + d, "light": 0.9}) for d in (0.0, 0.1, 0.2))
+        ),
+    }
+    rows = {line.split(" | ")[0]: line.split(" | ") for line in family_tables.robust_table(named)}
+    assert rows["| `cvar`"][4].startswith("0.100 [0.100"), "the seeds' own differences cancel"
+    assert rows["| `plr`"][1:4] == ["0", "…", "…"]
+
+
 def test_gaps_stay_gaps():
     for table in (
+        family_tables.families_table,
+        family_tables.robust_table,
+        family_tables.generalisation_table,
         tables.heuristics_table,
         tables.rollout_table,
         tables.ppo_table("heavy"),
