@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sched_rl.checkpoint import write_atomically
+from sched_rl.config.record import load_config_file
+from sched_rl.config.recorded import find_config_file
 from sched_rl.config.schema import Config, PpoConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.errors import RunFolderError
 from sched_rl.evaluation.baselines import judge_baselines
 from sched_rl.evaluation.blocks import make_blocks
@@ -17,6 +20,7 @@ from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
 from sched_rl.reporting.final_table import final_table
 from sched_rl.reporting.table_views import print_table
 from sched_rl.tracking.record import json_ready
+from sched_rl.workloads.site_source import check_untrained, site_report
 
 
 def run_evaluate(
@@ -43,6 +47,8 @@ def run_evaluate(
 
         torch.set_num_threads(config.threads)
     name, split = config.agent.name, config.eval.split
+    if isinstance(config.env, SiteConfig):
+        _check_trace(config.env, checkpoint)
     blocks = make_blocks(config.eval, config.env, config.families, split)
     evaluation = evaluate(scheduler_of(config, checkpoint), blocks, config.families)
     judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split=split)}
@@ -60,6 +66,17 @@ def run_evaluate(
         write_schedule_csv(schedule_output, evaluation.episodes)
         print(f"wrote {schedule_output}")
     return 0
+
+
+def _check_trace(env: SiteConfig, checkpoint: Path | None) -> None:
+    """Say what of a trace was dropped; refuse to judge a learned scheduler on jobs that it was trained on."""
+    if report := site_report(env):
+        print(report)
+    if checkpoint is None:
+        return
+    recorded = load_config_file(find_config_file("checkpoint", checkpoint)).env
+    if isinstance(recorded, SiteConfig):
+        check_untrained(env, recorded)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

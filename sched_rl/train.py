@@ -96,13 +96,23 @@ def check_device(config: Config) -> None:
 
 
 def check_environment(config: Config) -> None:
-    """Refuse an environment of Gymnasium's that cannot be used, before a folder is made.
+    """Refuse an environment of Gymnasium's or a trace that cannot be used, before a folder is made.
+
+    Says what of a trace was dropped or repaired.
 
     Raises:
         ConfigError: naming `env.id` and what is allowed.
+        WorkloadError: naming the trace's file and line, or what it lacks.
     """
     from sched_rl.config.schema import GymnasiumEnvConfig
+    from sched_rl.config.sites import SiteConfig
 
+    if isinstance(config.env, SiteConfig):
+        from sched_rl.workloads.site_source import check_site, site_report
+
+        check_site(config.env, trains=config.agent.kind == "ppo")
+        if report := site_report(config.env):
+            print(report)
     if isinstance(config.env, GymnasiumEnvConfig):
         from sched_rl.envs.gymnasium_env import gymnasium_layout
 

@@ -117,7 +117,7 @@ def _training_env(config: Config, agent: PpoConfig) -> VectorClusterEnv | Gymnas
     if isinstance(config.env, GymnasiumEnvConfig):
         return GymnasiumVectorEnv(config.env, agent.num_envs, seed=config.seed)
     return VectorClusterEnv(
-        config.env,
+        config.scheduling,
         agent.network.observation,
         agent.num_envs,
         seed=config.seed,
@@ -246,7 +246,7 @@ class _Training:
         self._env.reset()
         if self._agent.stagger_starts and isinstance(self._env, VectorClusterEnv):
             config = self._session.config
-            self._env.stagger(TYPICAL_STEPS_PER_JOB * config.cluster.jobs_per_episode, config.seed)
+            self._env.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
         self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
 
     def _one_update(self, progress: Progress) -> None:

@@ -124,15 +124,15 @@ def _family(
     text: str, name: str, env: Mapping[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]
 ) -> dict[str, Any]:
     options = sources.options("env")
-    if env.get("kind") == "gymnasium":
-        raise ConfigError(f"{text}: env=gymnasium has no workload families; write eval=playbook")
+    if env.get("kind"):
+        raise ConfigError(f"{text}: env={env.get('name')} has no workload families; write eval=playbook")
     if name in recorded:
         family = dict(recorded[name])
     elif name in options:
         family = dict(sources.option("env", name)["env"])
     else:
         raise ConfigError(f"{text}: no env named {name}{did_you_mean(name, options)}")
-    if family.get("kind") == "gymnasium":
+    if family.get("kind"):
         raise ConfigError(f"{text}: {name} has no workloads to draw")
     if family.get("families"):
         raise ConfigError(f"{text}: {name} is itself a mixture")

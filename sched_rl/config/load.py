@@ -22,6 +22,7 @@ from sched_rl.config.recorded import read_recorded, refuse_rivals, with_choices
 from sched_rl.config.rules import check_config, check_training
 from sched_rl.config.safety import refuse_arguments
 from sched_rl.config.schema import Config
+from sched_rl.config.site_rules import suit_site
 from sched_rl.config.sweeps import complete_sweep
 from sched_rl.config.trees import merged, replace_group
 from sched_rl.config.values import resolve, set_value
@@ -83,6 +84,7 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     if recorded_run is None:
         tree = _with_learned_keys(_compose(primary, choices, sources))
         suit_gymnasium(tree)
+        suit_site(tree)
     else:
         refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))

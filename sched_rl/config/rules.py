@@ -19,6 +19,8 @@ from sched_rl.config.schema import (
     RolloutConfig,
     ScorerConfig,
 )
+from sched_rl.config.site_rules import site_problem
+from sched_rl.config.sites import SiteConfig
 from sched_rl.errors import ConfigError
 from sched_rl.seeding import TRAINING_SEED_LOW
 
@@ -60,7 +62,7 @@ def _raise_if(problem: str | None) -> None:
 
 
 def _training_observation(config: Config) -> str | None:
-    if not isinstance(config.agent, PpoConfig) or not isinstance(config.env, EnvConfig):
+    if not isinstance(config.agent, PpoConfig) or not isinstance(config.env, (EnvConfig, SiteConfig)):
         return None
     if config.env.observation is None:
         return None
@@ -204,6 +206,7 @@ def _repeats(config: Config) -> str | None:
 
 _RULES: tuple[Callable[[Config], str | None], ...] = (
     gymnasium_problem,
+    site_problem,
     _rollout,
     _network,
     _objective,

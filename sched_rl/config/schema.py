@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sched_rl.config.pathologies import PathologyConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.errors import ConfigError
 
 #: What a scheduler sees: of a cluster, or (raw) whatever a Gymnasium environment shows.
@@ -78,7 +79,9 @@ class GymnasiumEnvConfig:
         """No mixture."""
 
 
-AnyEnvConfig = EnvConfig | GymnasiumEnvConfig
+#: What has jobs to schedule.
+SchedulingEnvConfig = EnvConfig | SiteConfig
+AnyEnvConfig = EnvConfig | SiteConfig | GymnasiumEnvConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,12 +240,27 @@ class PpoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PriorityRuleConfig:
-    """Starts the first fitting job of the window in the order of a rule; waits when nothing fits."""
+    """Jobs in the order of a rule. On the playbook's clusters it starts the first of the window that fits.
+
+    `mode` is for batch clusters (`env=trace` and the like); null: greedy, or easy with `env.backfill=easy`.
+    """
 
     kind: Literal["priority_rule"]
     name: str
-    priority: Literal["fifo", "sjf", "priority", "longest", "narrowest", "least_work"]
-    mode: Literal["greedy"]
+    priority: Literal[
+        "fifo",
+        "sjf",
+        "priority",
+        "longest",
+        "narrowest",
+        "least_work",
+        "fcfs",
+        "saf",
+        "f1",
+        "wfp3",
+        "unicep",
+    ]
+    mode: Literal["strict", "greedy", "easy", "conservative"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -463,12 +481,25 @@ class Config:
 
     @property
     def cluster(self) -> EnvConfig:
-        """`env` where it has to be a cluster.
+        """`env` where it has to be a cluster of the playbook's kind.
+
+        Raises:
+            ConfigError: it is an environment of Gymnasium's, or a batch cluster.
+        """
+        if isinstance(self.env, EnvConfig):
+            return self.env
+        raise ConfigError(
+            f"env={self.env.name}: this needs a cluster of the playbook's kind; choose env=playbook or the like"
+        )
+
+    @property
+    def scheduling(self) -> SchedulingEnvConfig:
+        """`env` where it has to have jobs.
 
         Raises:
             ConfigError: it is an environment of Gymnasium's.
         """
-        if isinstance(self.env, EnvConfig):
+        if isinstance(self.env, (EnvConfig, SiteConfig)):
             return self.env
         raise ConfigError(
             f"env={self.env.name}: this needs a cluster with jobs; choose env=playbook or the like"

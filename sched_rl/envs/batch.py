@@ -95,12 +95,12 @@ class ClusterBatch:
         Raises:
             SimulationError: when an array has another shape or type.
         """
-        _check("actions", actions, np.int64, (self.num_clusters,))
+        check_array("actions", actions, np.int64, (self.num_clusters,))
         if observation is not None:
-            _check("observation", observation, np.float32, self.observation.shape)
+            check_array("observation", observation, np.float32, self.observation.shape)
             self.observation = observation
         if action_mask is not None:
-            _check("action_mask", action_mask, np.bool_, self.action_mask.shape)
+            check_array("action_mask", action_mask, np.bool_, self.action_mask.shape)
             self.action_mask = action_mask
         num_finished = step_clusters(self._arrays, self._rules, actions, self.action_mask)
         self._observe(0, self.num_clusters)
@@ -132,8 +132,12 @@ class ClusterBatch:
         restore_array(self.action_mask, "action_mask", saved)
 
 
-def _check(name: str, array: NDArray[Any], dtype: type, shape: tuple[int, ...]) -> None:
-    """Refuse what the kernels would compile anew for, or would write past the end of."""
+def check_array(name: str, array: NDArray[Any], dtype: type, shape: tuple[int, ...]) -> None:
+    """Refuse what the kernels would compile anew for, or would write past the end of.
+
+    Raises:
+        SimulationError: another type, shape or layout than the kernels take.
+    """
     flags = array.flags
     if array.dtype != dtype or array.shape != shape or not (flags.c_contiguous and flags.writeable):
         layout = "" if flags.c_contiguous and flags.writeable else ", not C-contiguous or read-only"

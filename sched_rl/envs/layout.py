@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sched_rl.config.schema import AnyEnvConfig, Encoding, EnvConfig
+from sched_rl.config.sites import SiteConfig
 
 #: Points of the run-out profile of the rich encoding.
 RICH_PROFILE_POINTS = 16
@@ -47,6 +48,11 @@ class ObservationLayout:
 
 def observation_layout(env: AnyEnvConfig, encoding: Encoding) -> ObservationLayout:
     """The layout of an encoding on a cluster, whose only resource so far is GPUs, or of what Gymnasium's envs show."""
+    if isinstance(env, SiteConfig):
+        from sched_rl.envs.sites.layout import site_layout
+        from sched_rl.workloads.site_source import site_source
+
+        return site_layout(env, encoding, len(site_source(env).capacity))
     if not isinstance(env, EnvConfig):
         from sched_rl.envs.gymnasium_env import gymnasium_layout
 

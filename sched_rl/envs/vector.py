@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import Encoding, EnvConfig
-from sched_rl.envs.batch import ClusterBatch
+from sched_rl.config.schema import Encoding, EnvConfig, SchedulingEnvConfig
 from sched_rl.envs.layout import ObservationLayout
+from sched_rl.envs.make_batch import AnyBatch, make_batch, make_source
 from sched_rl.errors import SimulationError
 from sched_rl.seeding import (
     TRAINING_SEED_HIGH,
@@ -21,7 +21,6 @@ from sched_rl.seeding import (
     stream,
 )
 from sched_rl.simulator.state import restore_array
-from sched_rl.workloads.source import WorkloadSource
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class VectorClusterEnv:
 
     def __init__(
         self,
-        env: EnvConfig,
+        env: SchedulingEnvConfig,
         encoding: Encoding,
         num_envs: int,
         *,
@@ -80,8 +79,8 @@ class VectorClusterEnv:
                 rewards wants them.
             track_gpus: number the GPUs even where the observation does not need it (for pictures).
         """
-        self._batch = ClusterBatch(env, encoding, num_envs, track_gpus=track_gpus)
-        self._source = WorkloadSource(env, families or {})
+        self._batch: AnyBatch = make_batch(env, encoding, num_envs, track_gpus=track_gpus)
+        self._source: Any = make_source(env, families or {})
         self._seed_streams = [stream(seed, "workload", index) for index in range(num_envs)]
         self._episode_seeds = np.zeros(num_envs, np.int64)
         self._is_reset = False
@@ -100,7 +99,7 @@ class VectorClusterEnv:
         return self._batch.layout
 
     @property
-    def batch(self) -> ClusterBatch:
+    def batch(self) -> AnyBatch:
         """The clusters themselves, to look at."""
         return self._batch
 

@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import Literal
 
 from sched_rl.config.schema import AnyEnvConfig, EnvConfig, EvalConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.errors import WorkloadError
+from sched_rl.workloads.site_source import site_source
 from sched_rl.workloads.source import WorkloadSource
 from sched_rl.workloads.workload import Workload
 
@@ -49,6 +51,8 @@ def make_blocks(
     Returns:
         Blocks with consecutive seeds, block by block.
     """
+    if isinstance(env, SiteConfig) and env.lublin is None:
+        return _trace_blocks(config, env, split)
     first = config.first_seed + SPLIT_OFFSETS[split]
     size = config.episodes_per_block
     seeds = [tuple(range(first + b * size, first + (b + 1) * size)) for b in range(config.num_blocks)]
@@ -57,6 +61,15 @@ def make_blocks(
     return tuple(
         Block(name, families[name], block) for name, block in zip(config.families, seeds, strict=True)
     )
+
+
+def _trace_blocks(config: EvalConfig, env: SiteConfig, split: Split) -> tuple[Block, ...]:
+    """Parts of a trace: those that `env.trace.starts` names, or as many of a split as the protocol has episodes."""
+    if env.trace.starts is not None:
+        return (Block("starts", env, env.trace.starts),)
+    size = config.episodes_per_block
+    places = site_source(env).places(split, config.num_blocks * size)
+    return tuple(Block(f"block{b}", env, places[b * size : (b + 1) * size]) for b in range(config.num_blocks))
 
 
 def block_workloads(

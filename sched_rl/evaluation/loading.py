@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from sched_rl.config.record import CONFIG_FILE, load_config_file
 from sched_rl.config.schema import Config, EnvConfig, PpoConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.errors import ConfigError
 from sched_rl.evaluation.learned import LearnedScheduler
-from sched_rl.schedulers.base import Scheduler, SimulatingScheduler
+from sched_rl.schedulers.base import Scheduler, SimulatingScheduler, WrittenScheduler
 from sched_rl.schedulers.registry import build_scheduler
 
 
@@ -57,6 +58,11 @@ class LoadedScheduler:
             raise ConfigError(
                 f"{folder}: agent={self.config.agent.name} simulates the whole cluster, which one observation does not "
                 f"hold; play it with `python -m sched_rl.evaluate checkpoint={folder}`"
+            )
+        if isinstance(self.config.env, SiteConfig) and isinstance(self._scheduler, WrittenScheduler):
+            raise ConfigError(
+                f"{folder}: agent={self.config.agent.name} goes by all waiting jobs of a batch cluster, which one "
+                f"observation does not hold; play it with `python -m sched_rl.evaluate checkpoint={folder}`"
             )
         if isinstance(self.config.env, EnvConfig):
             self._scheduler.begin([self.config.env], [self.config.seed])

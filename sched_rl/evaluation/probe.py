@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.vector import random_feasible_actions
 from sched_rl.evaluation.blocks import Block, block_workloads
@@ -40,6 +41,10 @@ def probe_states(
         At most `NUM_STATES` states, spread over episodes and time.
     """
     env, draws = blocks[0].env, stream(blocks[0].seeds[0], "probe")
+    if isinstance(env, SiteConfig):
+        from sched_rl.evaluation.site_blocks import probe_sites
+
+        return ProbeStates(*probe_sites(env, blocks, encoding, draws, NUM_STATES, STEPS_BETWEEN))
     if not isinstance(env, EnvConfig):
         from sched_rl.evaluation.gymnasium_blocks import probe_gymnasium
 

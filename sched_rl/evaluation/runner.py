@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import EnvConfig, GymnasiumEnvConfig
+from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.evaluation.blocks import Block, block_workloads
 from sched_rl.evaluation.fluid_bound import fluid_bound
@@ -34,7 +35,15 @@ class Episode:
         """Waits and slowdowns by width class; computed when asked for, since curves do not need them."""
         if not self.gpus.size:  # no jobs: not a cluster's
             return {}
-        return metrics_by_width(self.schedule, self.gpus, self.numbers["end_time"])
+        jobs = self.scored
+        return metrics_by_width(self.schedule[jobs], self.gpus[jobs], self.numbers["end_time"])
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """bool (n,): the jobs that metrics count, without the warm-up and cool-down of a trace."""
+        if "scored" in (self.schedule.dtype.names or ()):
+            return np.asarray(self.schedule["scored"])
+        return np.ones(len(self.schedule), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,10 @@ def run_blocks(
     """
     if isinstance(blocks[0].env, GymnasiumEnvConfig):
         return _run_gymnasium(blocks[0].env, scheduler, blocks)
+    if isinstance(blocks[0].env, SiteConfig):
+        from sched_rl.evaluation.site_blocks import play_site_blocks
+
+        return [Episode(*parts) for parts in play_site_blocks(blocks[0].env, scheduler, blocks, MAX_BATCH)]
     tasks = [
         _Task(number, blocks[number].name, family, workload)
         for number, family, workload in block_workloads(blocks, families)

@@ -23,8 +23,11 @@ def write_schedule_csv(path: Path, episodes: Sequence[Episode]) -> None:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for number, episode in enumerate(episodes):
-            for job_id, (job, gpus) in enumerate(zip(episode.schedule, episode.gpus, strict=True)):
+            of_trace = "job_id" in (episode.schedule.dtype.names or ())
+            for place, (job, gpus) in enumerate(zip(episode.schedule, episode.gpus, strict=True)):
+                job_id = int(job["job_id"]) if of_trace else place
                 start_s, run_s = float(job["start_s"]), float(job["duration_s"])
                 started = not math.isnan(start_s)
                 times = (start_s, start_s + run_s) if started else ("", "")
-                writer.writerow([number, job_id, float(job["submit_s"]), *times, int(gpus), run_s])
+                requested_s = float(job["requested_s"]) if of_trace else run_s
+                writer.writerow([number, job_id, float(job["submit_s"]), *times, int(gpus), requested_s])

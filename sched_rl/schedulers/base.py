@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.config.schema import Encoding, EnvConfig, FixedSchedulerConfig
 from sched_rl.envs.batch import ClusterBatch
 
 
@@ -46,4 +46,14 @@ class SimulatingScheduler(Scheduler, Protocol):
 
     def watch(self, batch: ClusterBatch) -> None:
         """Schedule for these clusters from the next `begin` on; row i of `actions` is cluster i."""
+        ...
+
+
+@runtime_checkable
+class WrittenScheduler(Protocol):
+    """One that follows from its config alone, and which batch clusters therefore play by themselves."""
+
+    @property
+    def config(self) -> FixedSchedulerConfig:
+        """What it goes by."""
         ...

@@ -24,6 +24,7 @@ class RandomFeasible:
 
     def __init__(self, config: RandomFeasibleConfig) -> None:
         """Choose the stream that `config.parity` asks for."""
+        self.config = config
         self._parity = config.parity
         self._legacy = np.empty((0, 0), np.uint32)
         self._streams: list[np.random.Generator] = []

@@ -19,6 +19,9 @@ from sched_rl.simulator.state import Plain
 #: Rule -> its number in `rank_of`; the smallest (first, second) rank starts, the earlier arrival on ties.
 RULES = ("fifo", "sjf", "priority", "longest", "narrowest", "least_work", "linear_score")
 
+#: What the batch world calls two of them.
+_SYNONYMS = {"fcfs": "fifo", "saf": "least_work"}
+
 #: The features of the linear score in the order of its weights (d duration, D the longest, g GPUs, G all of them, T
 #: the horizon).
 FEATURES = ("d/D", "g/G", "(d/D)(g/G)", "ln(d/D)", "wait/T", "(idle - g)/G")
@@ -35,7 +38,8 @@ class Ranking(NamedTuple):
 def ranking_of(config: PriorityRuleConfig | LinearScoreConfig) -> Ranking:
     """The order that a config names."""
     if isinstance(config, PriorityRuleConfig):
-        return Ranking(RULES.index(config.priority), np.zeros(len(FEATURES)), np.inf)
+        name = _SYNONYMS.get(config.priority, config.priority)
+        return Ranking(RULES.index(name), np.zeros(len(FEATURES)), np.inf)
     threshold = np.inf if config.noop_threshold is None else config.noop_threshold
     return Ranking(RULES.index("linear_score"), np.array(config.weights, np.float64), threshold)
 
@@ -50,6 +54,7 @@ class RankingScheduler:
 
     def __init__(self, config: PriorityRuleConfig | LinearScoreConfig) -> None:
         """Take the order that the config names."""
+        self.config = config
         self._ranking = tuple(ranking_of(config))
 
     def begin(self, families: Sequence[EnvConfig], seeds: Sequence[int]) -> None:

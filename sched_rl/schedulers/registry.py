@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sched_rl.config.schema import FixedSchedulerConfig, RandomFeasibleConfig, RolloutConfig
+from sched_rl.config.schema import (
+    FixedSchedulerConfig,
+    PriorityRuleConfig,
+    RandomFeasibleConfig,
+    RolloutConfig,
+)
+from sched_rl.config.site_rules import BATCH_PRIORITIES
 from sched_rl.schedulers.base import Scheduler
 from sched_rl.schedulers.random_feasible import RandomFeasible
 from sched_rl.schedulers.ranking import RankingScheduler
@@ -16,4 +22,8 @@ def build_scheduler(config: FixedSchedulerConfig) -> Scheduler:
         return Rollout(config)
     if isinstance(config, RandomFeasibleConfig):
         return RandomFeasible(config)
+    if isinstance(config, PriorityRuleConfig) and config.priority in BATCH_PRIORITIES:
+        from sched_rl.schedulers.sites import BatchRule
+
+        return BatchRule(config)
     return RankingScheduler(config)

@@ -8,7 +8,7 @@ none looks up a job among thousands.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,12 @@ Events = NDArray[np.uint64]
 Plain = tuple[Any, ...]
 
 
+class StateArrays(Protocol):
+    """A named tuple of arrays: `ClusterState`, and what other simulators have in its place."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
 class Rules(NamedTuple):
     """What all clusters of a batch share; plain numbers, so that kernels take them as arguments."""
 
@@ -153,7 +159,7 @@ def allocate(num_clusters: int, num_jobs: int, capacity: Ints, *, track_gpus: bo
     return state
 
 
-def copy_state(state: ClusterState) -> dict[str, dict[str, NDArray[Any]] | NDArray[Any]]:
+def copy_state(state: StateArrays) -> dict[str, dict[str, NDArray[Any]] | NDArray[Any]]:
     """Every array by name, records as columns, copied: the simulator's part of a checkpoint."""
     saved: dict[str, dict[str, NDArray[Any]] | NDArray[Any]] = {}
     for name, array in state._asdict().items():
@@ -164,7 +170,7 @@ def copy_state(state: ClusterState) -> dict[str, dict[str, NDArray[Any]] | NDArr
     return saved
 
 
-def restore_state(state: ClusterState, saved: dict[str, Any]) -> None:
+def restore_state(state: StateArrays, saved: dict[str, Any]) -> None:
     """Write saved arrays back in place.
 
     Raises:

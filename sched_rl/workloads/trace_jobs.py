@@ -6,9 +6,10 @@ SC'20), whose published figures rest on them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,9 @@ class TraceJobs:
         num_nodes: of the machine.
         procs_per_node: processors of a node.
         notes: how many jobs were dropped or repaired, by reason.
+        priority: int64 (n,), larger is more important; 1 where the trace has none.
+        others: int64 (n, R - 1), what a job takes of further resources.
+        other_capacity: (R - 1,), how much of them the machine has.
     """
 
     job_id: NDArray[np.int64]
@@ -48,9 +52,22 @@ class TraceJobs:
     num_nodes: int
     procs_per_node: float
     notes: Mapping[str, int]
+    priority: NDArray[np.int64]
+    others: NDArray[np.int64]
+    other_capacity: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.job_id)
+
+    @property
+    def demand(self) -> NDArray[np.int64]:
+        """int64 (n, R): nodes, then the further resources."""
+        return np.concatenate((self.nodes[:, None], self.others), axis=1)
+
+    @property
+    def capacity(self) -> NDArray[np.int64]:
+        """int64 (R,): of the machine."""
+        return np.array((self.num_nodes, *self.other_capacity), np.int64)
 
     def sequence(self, start: int, count: int) -> TraceJobs:
         """`count` jobs from index `start`.
@@ -64,18 +81,19 @@ class TraceJobs:
                 f"a start may be 0 to {len(self) - count}"
             )
         rows = slice(start, start + count)
-        return TraceJobs(
-            self.job_id[rows],
-            self.submit_s[rows],
-            self.run_s[rows],
-            self.requested_s[rows],
-            self.nodes[rows],
-            self.procs[rows],
-            self.user[rows],
-            self.num_nodes,
-            self.procs_per_node,
-            self.notes,
+        per_job = (
+            "job_id",
+            "submit_s",
+            "run_s",
+            "requested_s",
+            "nodes",
+            "procs",
+            "user",
+            "priority",
+            "others",
         )
+        part: dict[str, Any] = {name: getattr(self, name)[rows] for name in per_job}
+        return dataclasses.replace(self, **part)
 
     def report(self) -> str:
         """What was dropped and repaired, in one line; empty where nothing was."""
@@ -146,6 +164,8 @@ def jobs_of(trace: SwfTrace, rules: TraceRules = "textbook", *, kill_overruns: b
         num_nodes,
         procs_per_node,
         notes,
+        priority=np.ones(len(order), np.int64),
+        others=np.zeros((len(order), 0), np.int64),
     )
 
 

@@ -18,10 +18,12 @@ from sched_rl.workloads.playbook import arrival_span_s, generate_workload
 SOURCES = ConfigSources()
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [f"{group}={option}" for group in SOURCES.groups() for option in SOURCES.options(group)]
-NOT_CLUSTERS = ["gymnasium"]
+NOT_CLUSTERS = ["gymnasium", "trace", "committed", "lublin"]
 FAMILIES = [name for name in SOURCES.options("env") if name not in ["mixed", *NOT_CLUSTERS]]
 #: What an option cannot do without.
-COMPANIONS = {"env=gymnasium": ["agent/network=mlp"], "agent/objective=group_dro": ["env=mixed"]}
+COMPANIONS = {"env=gymnasium": ["agent/network=mlp"], "agent/objective=group_dro": ["env=mixed"]} | {
+    f"agent={name}": ["env=trace"] for name in ("f1", "wfp3", "unicep", "easy", "conservative")
+}
 LEARNED = [name for name in SOURCES.options("agent") if name.startswith("ppo")]
 FIXED = [name for name in SOURCES.options("agent") if name not in LEARNED]
 
@@ -51,7 +53,8 @@ def test_every_option_composes_and_converts(option):
 
 @pytest.mark.parametrize("name", FIXED)
 def test_every_fixed_scheduler_evaluates_and_serves_as_baseline(name):
-    config = load_config("evaluate", [f"agent={name}", f"baselines=[{name}]"])
+    companions = COMPANIONS.get(f"agent={name}", [])
+    config = load_config("evaluate", [f"agent={name}", f"baselines=[{name}]", *companions])
     assert config.agent.name == name
     assert config.baseline_agents == {name: config.agent}
 

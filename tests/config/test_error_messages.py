@@ -6,7 +6,7 @@ import pytest
 
 from sched_rl import evaluate, train
 
-ENVS = "bursty, deadline, gymnasium, heavy, heavy_tail, light, mixed, playbook"
+ENVS = "bursty, committed, deadline, gymnasium, heavy, heavy_tail, light, lublin, mixed, playbook, trace"
 AGENTS = (
     "fifo, least_work, linear_score, longest, narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, "
     "priority, rand_feas_no0, rollout, sjf"

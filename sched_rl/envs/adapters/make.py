@@ -27,8 +27,8 @@ def make_env(overrides: Sequence[str] = (), *, render_mode: str | None = None) -
     """
     config = _load(overrides)
     env = ClusterEnv(
-        config.cluster,
-        config.cluster.observation or "playbook",
+        config.scheduling,
+        config.scheduling.observation or "playbook",
         families=config.families,
         seed=_explicit_seed(config, overrides),
         render_mode=render_mode,
@@ -54,8 +54,8 @@ def make_vec_env(
     """
     config = _load(overrides)
     return ClusterVectorEnv(
-        config.cluster,
-        config.cluster.observation or "playbook",
+        config.scheduling,
+        config.scheduling.observation or "playbook",
         num_envs,
         families=config.families,
         seed=_explicit_seed(config, overrides),

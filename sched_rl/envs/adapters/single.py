@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.config.schema import Encoding, EnvConfig, SchedulingEnvConfig
 from sched_rl.envs.adapters.spaces import (
     RENDER_MODES,
     action_space,
@@ -19,7 +19,7 @@ from sched_rl.envs.adapters.spaces import (
     observation_space,
     render_cluster,
 )
-from sched_rl.envs.batch import ClusterBatch
+from sched_rl.envs.make_batch import AnyBatch, make_batch, make_source
 from sched_rl.seeding import (
     TRAINING_SEED_HIGH,
     TRAINING_SEED_LOW,
@@ -27,7 +27,6 @@ from sched_rl.seeding import (
     load_generator_state,
     stream,
 )
-from sched_rl.workloads.source import WorkloadSource
 
 
 class ClusterEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -50,7 +49,7 @@ class ClusterEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def __init__(
         self,
-        env: EnvConfig,
+        env: SchedulingEnvConfig,
         encoding: Encoding,
         *,
         families: Mapping[str, EnvConfig] | None = None,
@@ -69,9 +68,9 @@ class ClusterEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         Raises:
             ConfigError: on an unknown render mode.
         """
-        self.render_mode = check_render_mode(render_mode)
-        self._batch = ClusterBatch(env, encoding, 1, track_gpus=render_mode is not None)
-        self._source = WorkloadSource(env, families or {})
+        self.render_mode = check_render_mode(render_mode, env)
+        self._batch: AnyBatch = make_batch(env, encoding, 1, track_gpus=render_mode is not None)
+        self._source: Any = make_source(env, families or {})
         self._longest_s = float(env.max_duration)
         self._action = np.zeros(1, np.int64)
         self._is_reset = False

@@ -9,8 +9,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from sched_rl.config.schema import EnvConfig, SchedulingEnvConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.layout import ObservationLayout
+from sched_rl.envs.make_batch import AnyBatch
 from sched_rl.envs.pictures.image import draw_image
 from sched_rl.envs.pictures.text import draw_text
 from sched_rl.envs.pictures.view import view_cluster
@@ -31,12 +33,14 @@ def action_space(layout: ObservationLayout) -> gymnasium.spaces.Discrete:
     return gymnasium.spaces.Discrete(layout.num_actions)
 
 
-def check_render_mode(render_mode: str | None) -> str | None:
+def check_render_mode(render_mode: str | None, env: SchedulingEnvConfig) -> str | None:
     """The mode, if there is such a one.
 
     Raises:
-        ConfigError: naming the modes that there are.
+        ConfigError: naming the modes that there are, or the kind of clusters that have none.
     """
+    if render_mode is not None and not isinstance(env, EnvConfig):
+        raise ConfigError(f"{render_mode=}: there are no pictures of env={env.name}; leave it None")
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ConfigError(
             f"{render_mode=}: must be one of {', '.join(RENDER_MODES)}, or None for no pictures"
@@ -67,7 +71,7 @@ def check_options(options: Mapping[str, Any] | None) -> None:
         raise SimulationError(f"reset(options={dict(options)}): takes no options; choose by the seed")
 
 
-def render_cluster(batch: ClusterBatch, c: int, longest_s: float, render_mode: str) -> Any:
+def render_cluster(batch: AnyBatch, c: int, longest_s: float, render_mode: str) -> Any:
     """The picture of one cluster in a mode."""
-    view = view_cluster(batch, c, longest_s)
+    view = view_cluster(cast(ClusterBatch, batch), c, longest_s)  # `check_render_mode` let no other through
     return draw_text(view) if render_mode == "ansi" else draw_image(view)

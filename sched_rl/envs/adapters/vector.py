@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import Encoding, EnvConfig
+from sched_rl.config.schema import Encoding, EnvConfig, SchedulingEnvConfig
 from sched_rl.envs.adapters.spaces import (
     RENDER_MODES,
     action_space,
@@ -44,7 +44,7 @@ class ClusterVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     def __init__(
         self,
-        env: EnvConfig,
+        env: SchedulingEnvConfig,
         encoding: Encoding,
         num_envs: int,
         *,
@@ -67,7 +67,7 @@ class ClusterVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """
         if num_envs < 1:
             raise ConfigError(f"{num_envs=}: must be at least 1")
-        self.render_mode = check_render_mode(render_mode)
+        self.render_mode = check_render_mode(render_mode, env)
         self.num_envs = num_envs
         seed, track_gpus = secrets.randbits(32) if seed is None else seed, render_mode is not None
         self._clusters = VectorClusterEnv(

@@ -1,0 +1,109 @@
+"""What batch clusters (`env=trace` and the like) do to the rest of a configuration, and what contradicts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sched_rl.config.convert import field_types, show
+from sched_rl.config.schema import AgentConfig, Config, EnvConfig, PriorityRuleConfig, RolloutConfig
+from sched_rl.config.sites import SiteConfig, TraceConfig
+
+KIND = "site"
+#: What agents are held against where a command line names nobody.
+BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep", "easy")
+#: Priorities that clusters of the playbook's kind have no state for.
+BATCH_PRIORITIES = ("f1", "wfp3", "unicep")
+_NUM_SPLITS = 4
+
+
+def suit_site(tree: dict[str, Any]) -> None:
+    """Take the textbook's schedulers for baselines, and drop what recipes say of other clusters, in place."""
+    env = tree.get("env")
+    if not isinstance(env, dict) or env.get("kind") != KIND:
+        return
+    known, of_clusters = field_types(SiteConfig), field_types(EnvConfig)
+    tree["env"] = {key: value for key, value in env.items() if key in known or key not in of_clusters}
+    if tree.get("baselines"):
+        tree["baselines"] = list(BASELINES)
+
+
+def site_problem(config: Config) -> str | None:
+    """What contradicts a batch cluster, or needs one, in one line."""
+    env, agents = config.env, (config.agent, *config.baseline_agents.values())
+    if isinstance(env, EnvConfig):
+        return next(filter(None, (_playbook_problem(agent, env) for agent in agents)), None)
+    if not isinstance(env, SiteConfig):
+        return None
+    if config.pathology is not None:
+        return (
+            f"pathology={config.pathology.name}: is made for the playbook's clusters, not for env={env.name}"
+        )
+    problems = (_mode_problem(agent, env) for agent in agents)
+    return (
+        next(filter(None, problems), None)
+        or _semantics_problem(env)
+        or _trace_problem(env.trace)
+        or _lublin_problem(env)
+    )
+
+
+def _playbook_problem(agent: AgentConfig, env: EnvConfig) -> str | None:
+    if not isinstance(agent, PriorityRuleConfig):
+        return None
+    if agent.priority not in BATCH_PRIORITIES and agent.mode in (None, "greedy"):
+        return None
+    return (
+        f"agent={agent.name} with agent.mode={show(agent.mode)}: schedules batch clusters; choose env=trace, "
+        f"env=lublin or env=committed, not env={env.name}"
+    )
+
+
+def _mode_problem(agent: AgentConfig, env: SiteConfig) -> str | None:
+    if isinstance(agent, RolloutConfig):
+        return (
+            f"agent={agent.name}: simulates clusters of the playbook's kind, not env={env.name}; leave it out"
+        )
+    mode = agent.mode if isinstance(agent, PriorityRuleConfig) else None
+    if mode is None:
+        return None
+    if env.step == "commit":
+        return (
+            f"agent={agent.name} with agent.mode={mode}: in env.step=commit a chosen job is served whatever fits; "
+            "leave agent.mode null and choose env.backfill=none or game"
+        )
+    if env.backfill == "easy" and mode != "easy":
+        return f"agent={agent.name} with agent.mode={mode}: contradicts env.backfill=easy; leave one of the two out"
+    return None
+
+
+def _semantics_problem(env: SiteConfig) -> str | None:
+    allowed = {"decision": ("none", "easy"), "commit": ("none", "game")}[env.step]
+    if env.backfill not in allowed:
+        return f"env.backfill={env.backfill}: with env.step={env.step} it must be {' or '.join(allowed)}"
+    if env.keys == "game" and env.step != "commit":
+        return "env.keys=game: belongs to the committed game; choose env=committed, or env.keys=textbook"
+    return None
+
+
+def _trace_problem(trace: TraceConfig) -> str | None:
+    fracs = trace.split_fracs
+    if len(fracs) != _NUM_SPLITS or abs(sum(fracs) - 1.0) > 1e-6:
+        return f"env.trace.split_fracs={show(fracs)}: must be shares of train, val, promote and report that sum to 1"
+    if trace.starts is not None and not trace.starts:
+        return "env.trace.starts=[]: needs at least one start (null: the splits of the trace)"
+    if trace.train_jobs is not None and len(trace.train_jobs) != 2:
+        return f"env.trace.train_jobs={show(trace.train_jobs)}: must be two places, the first and one after the last"
+    if trace.warm_up_frac + trace.cool_down_frac >= 1.0:
+        return (
+            f"env.trace.warm_up_frac={trace.warm_up_frac}: with env.trace.cool_down_frac={trace.cool_down_frac} no job "
+            "is left to measure"
+        )
+    return None
+
+
+def _lublin_problem(env: SiteConfig) -> str | None:
+    given = {"path": env.trace.path, "starts": env.trace.starts, "train_jobs": env.trace.train_jobs}
+    for key, value in given.items():
+        if env.lublin is not None and value is not None:
+            return f"env.trace.{key}={show(value)}: env={env.name} generates its jobs; choose env=trace for a file's"
+    return None
