@@ -10,8 +10,8 @@ import numpy as np
 
 from sched_rl.diagnosis.curves import BaselineScores, EvaluationTable, FloatArray, RunCurves
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.reading import read_baselines, read_config, read_evaluations
-from sched_rl.tracking.record import BASELINES, CONFIG, EVALUATIONS, METRICS
+from sched_rl.tracking.reading import read_baselines, read_config, read_evaluations, read_report
+from sched_rl.tracking.record import BASELINES, CONFIG, EVALUATIONS, METRICS, REPORT
 from sched_rl.tracking.tables import parse_numbers, read_table
 
 #: Columns of an episode that name it rather than measure it.
@@ -28,12 +28,14 @@ def read_run_folder(folder: Path) -> RunCurves:
         raise RunFolderError(f"run={folder}: no such run folder; give a CSV file with csv=")
     columns = _numeric_columns(folder / METRICS, torn_tail=True)
     absent = tuple(name for name in (EVALUATIONS, BASELINES, CONFIG) if not (folder / name).is_file())
+    config = None if CONFIG in absent else read_config(folder)
     return RunCurves(
         name=folder.resolve().name,
         columns=columns,
         evaluations=None if EVALUATIONS in absent else evaluation_table(read_evaluations(folder)),
         baselines=baseline_scores(read_baselines(folder), folder),
-        config=None if CONFIG in absent else read_config(folder),
+        fresh=_reported(folder, config or {}),
+        config=config,
         folder=folder,
         absent=absent,
     )
@@ -67,8 +69,10 @@ def evaluation_table(columns: Mapping[str, np.ndarray[Any, Any]]) -> EvaluationT
     return EvaluationTable(updates.astype(np.int64), pairs[0], pairs[1], values)
 
 
-def baseline_scores(judged: Mapping[str, Any], where: Path) -> dict[str, BaselineScores]:
-    """The heuristics of baselines.json.
+def baseline_scores(
+    judged: Mapping[str, Any], where: Path, file: str = BASELINES
+) -> dict[str, BaselineScores]:
+    """The schedulers of baselines.json, or of another file of evaluations.
 
     Raises:
         RunFolderError: an entry that is not an evaluation.
@@ -84,9 +88,16 @@ def baseline_scores(judged: Mapping[str, Any], where: Path) -> dict[str, Baselin
             }
             mean, worst = float(entry["eval_mean_return"]), float(entry["eval_min_block_return"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunFolderError(f"{where / BASELINES}: {name} is not an evaluation ({error})") from error
+            raise RunFolderError(f"{where / file}: {name} is not an evaluation ({error})") from error
         scores[name] = BaselineScores(mean, worst, episodes)
     return scores
+
+
+def _reported(folder: Path, config: Mapping[str, Any]) -> dict[str, BaselineScores]:
+    """The final report, where the run has one: its seeds chose nothing, so that they are fresh ones."""
+    scores = baseline_scores(read_report(folder), folder, REPORT)
+    agent = (config.get("agent") or {}).get("name")
+    return {"self" if name == agent else name: score for name, score in scores.items()}
 
 
 def _numeric_columns(path: Path, *, torn_tail: bool) -> dict[str, FloatArray]:

@@ -44,7 +44,7 @@ def plot_run(folder: Path | str) -> Figure:
 def plot_curves(run: RunCurves) -> Figure:
     """Eight panels: worst block, mean, entropy, no-ops, KL, clamps, losses, explained variance.
 
-    A dotted line through all of them marks the best evaluation.
+    A dotted line through all of them marks the best evaluation, a purple one each act of a guard.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
@@ -58,6 +58,8 @@ def plot_curves(run: RunCurves) -> Figure:
             panel(axes, run)
             if run.best_row is not None:
                 axes.axvline(run.steps[run.best_row], color=style.GREY, linestyle=":", linewidth=1, zorder=1)
+            for update in run.guards:
+                axes.axvline(_step_of(run, update), color=style.PURPLE, linewidth=1.2, zorder=1)
         for axes in grid[-1]:
             axes.set_xlabel("environment steps")
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -81,8 +83,16 @@ def _worst_block(axes: Axes, run: RunCurves) -> None:
             clip_on=False,
             zorder=3,
         )
+    for words in dict.fromkeys(run.guards.values()):
+        axes.plot([], [], color=style.PURPLE, linewidth=1.2, label=words)
     draw_references(axes, {name: score.worst for name, score in run.baselines.items()})
     _finish(axes, "Worst block: return", ["eval_min_block_return"], run)
+
+
+def _step_of(run: RunCurves, update: int) -> float:
+    """Environment steps at an update; those of the last row before it where it has none."""
+    row = int(np.searchsorted(run.column("update"), update, side="right")) - 1
+    return float(run.steps[max(row, 0)])
 
 
 def _mean_and_blocks(axes: Axes, run: RunCurves) -> None:

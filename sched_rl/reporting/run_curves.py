@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sched_rl.errors import RunFolderError
-from sched_rl.tracking.reading import read_baselines, read_config, read_metrics
+from sched_rl.tracking.reading import read_baselines, read_config, read_events, read_metrics
 
 FloatArray = npt.NDArray[np.float64]
+
+#: Events of a guard, in words.
+_GUARD_WORDS = {"guard_stop": "guard: stopped", "guard_rollback": "guard: back to the best"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class RunCurves:
         columns: metrics.csv by column, [updates]; NaN where a cell is empty.
         baselines: scores by name.
         target_kl: the run's KL limit; None where there is none.
+        guards: what a guard did, by update.
     """
 
     title: str
     columns: dict[str, FloatArray]
     baselines: dict[str, BaselineScore]
     target_kl: float | None
+    guards: dict[int, str] = field(default_factory=dict)
 
     def column(self, name: str) -> FloatArray:
         """A column; all NaN where the run has none of that name."""
@@ -78,6 +83,11 @@ def read_run(folder: Path) -> RunCurves:
         columns=columns,
         baselines={name: _score(folder, name, entry) for name, entry in read_baselines(folder).items()},
         target_kl=target_kl if target_kl > 0 else None,
+        guards={
+            int(event["update"]): _GUARD_WORDS[event["kind"]]
+            for event in (read_events(folder) if folder.is_dir() else ())
+            if event.get("kind") in _GUARD_WORDS and isinstance(event.get("update"), int)
+        },
     )
 
 

@@ -121,6 +121,20 @@ def pathological(name, seed=0):
     if name == "overshoot":
         spike = at_rows(4e-3 * np.exp(noise(rng, sd=0.3)), slice(41, 45), 0.5)
         return healthy(seed, mean=collapse(11, 0.7), approx_kl_max=spike)
+    if name == "replaced_policy":
+        return healthy(
+            seed, approx_kl_mean=3 * np.exp(noise(rng, sd=0.5)), approx_kl_max=9 * np.exp(noise(rng))
+        )
+    if name == "dead_policy":
+        late = grid >= 40
+        return healthy(
+            seed,
+            entropy_frac=np.where(late, 1e-6, 0.8) + np.abs(noise(rng, sd=1e-7)),
+            approx_kl_mean=np.where(late, 0.0, 1.5e-3),
+            approx_kl_max=np.where(late, 0.0, 4e-3),
+        )
+    if name == "exploding_gradients":
+        return healthy(seed, grad_norm=60 * np.exp(noise(rng, sd=0.3)))
     if name == "slow_drift":
         return healthy(seed, mean=collapse(10, 0.93, over=10))
     if name == "critic_bottleneck":
@@ -140,6 +154,9 @@ def pathological(name, seed=0):
         )
     if name == "always_waits":
         return healthy(seed, eval_noop_frac=np.full(n, 0.99), eval_noop_feasible_frac=np.full(n, 0.98))
+    if name == "waits_where_jobs_fit":
+        share = np.clip((progress - 0.2) * 3, 0, 0.8)
+        return healthy(seed, eval_noop_frac=share, eval_noop_feasible_frac=share)
     if name == "no_signal":
         return healthy(
             seed, mean=flat, entropy_frac=0.88 + noise(rng, sd=0.002), approx_kl_mean=1e-9 * np.exp(noise(rng)),

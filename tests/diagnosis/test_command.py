@@ -21,6 +21,7 @@ from sched_rl.diagnoser import command_of, experiments_of
 from sched_rl.diagnosis.curves import RunCurves
 from sched_rl.diagnosis.engine import diagnose
 from sched_rl.diagnosis.findings import Diagnosis, Finding
+from sched_rl.diagnosis.reading import read_run_folder
 from sched_rl.diagnosis.registry import all_rules
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.tracking.importing import import_run
@@ -56,6 +57,31 @@ def write_run(folder, curves, config):
         ]
     (folder / "evaluations.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def test_the_final_report_of_a_run_stands_in_for_fresh_seeds(tmp_path):
+    """Its seeds chose nothing: a lead that is gone there was the choice's."""
+    curves = healthy()
+    folder = write_run(tmp_path / "run", curves, load_config("train", ["env=heavy"]))
+    rival = curves.baselines["sjf"]
+
+    def evaluation(lead):
+        episodes = [
+            {"block": block, "seed": seed, "return": each["return"] + lead}
+            for (block, seed), each in rival.episodes.items()
+        ]
+        return {
+            "eval_mean_return": rival.mean + lead,
+            "eval_min_block_return": rival.worst + lead,
+            "episodes": episodes,
+        }
+
+    (folder / "baselines.json").write_text(json.dumps({"sjf": evaluation(0.0)}))
+    assert diagnose(read_run_folder(folder)).primary == "healthy"
+    (folder / "report.json").write_text(json.dumps({"ppo": evaluation(-0.02), "sjf": evaluation(0.0)}))
+    assert diagnose(read_run_folder(folder)).primary == "narrow_eval"
+    (folder / "report.json").write_text(json.dumps({"ppo": evaluation(0.08), "sjf": evaluation(0.0)}))
+    assert diagnose(read_run_folder(folder)).primary == "healthy"
 
 
 @pytest.mark.parametrize("step", ["timesteps", "update", None])

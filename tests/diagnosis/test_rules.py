@@ -18,7 +18,21 @@ SIGNATURES = {
     "premature_determinism": "premature_determinism", "brittle": "brittle", "sawtooth": "sawtooth",
     "early_best": "early_best", "env_shift": "env_shift", "noisy_eval": "noisy_eval", "critic_lag": "critic_lag",
     "not_beating_baseline": "not_beating_baseline", "pg_loss_extreme": "pg_loss_extreme",
+    "replaced_policy": "overshoot", "waits_where_jobs_fit": "noop_collapse", "dead_policy": "dead_policy",
+    "exploding_gradients": "exploding_gradients",
 }  # fmt: skip
+
+
+def until(curves, row):
+    """The curves as they stood at a row that was evaluated."""
+    table = curves.evaluations
+    known = table.updates <= row
+    values = {name: value[known] for name, value in table.values.items()}
+    return replace(
+        curves,
+        columns={name: value[: row + 1] for name, value in curves.columns.items()},
+        evaluations=replace(table, updates=table.updates[known], values=values),
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -127,6 +141,59 @@ def test_return_up_and_service_down_is_a_reward_mismatch():
     assert diagnose(spoilt).primary == "reward_mismatch"
     better = {name: value[::-1] if name != "return" else value for name, value in values.items()}
     assert diagnose(replace(curves, evaluations=replace(table, values=better))).primary == "healthy"
+
+
+def test_waits_that_buy_throughput_are_a_choice_between_users():
+    """The shipped reward counts work: on the playbook's cluster short jobs wait longer while more gets done."""
+    curves = healthy()
+    table, change = curves.evaluations, np.linspace(1, 3, EVALS + 1)[:, None]
+    noise = np.random.default_rng(0).normal(1, 0.02, table.returns.shape)
+    values = {
+        "return": table.returns,
+        "mean_wait_s": 20_000 * change * noise,
+        "mean_bounded_slowdown": 20 * change * noise,
+        "throughput_jobs_per_hour": 30 * (1 + 0.05 * (change - 1)) * noise,
+        "completed_jobs": np.full(table.returns.shape, 400.0),
+    }
+    assert diagnose(replace(curves, evaluations=replace(table, values=values))).primary == "healthy"
+    values["completed_jobs"] = 400 / change * noise
+    values["throughput_jobs_per_hour"] = 30 / change * noise
+    values["mean_wait_s"] = 20_000 / change * noise  # of the few that were served
+    assert diagnose(replace(curves, evaluations=replace(table, values=values))).primary == "reward_mismatch"
+
+
+def test_an_untrained_policy_that_waits_and_learns_not_to_is_no_collapse():
+    share = np.where(np.arange(81) < 12, 0.8, 0.0)
+    curves = healthy(eval_noop_frac=share, eval_noop_feasible_frac=share)
+    for last in (8, 12, 16, 80):
+        assert "noop_collapse" not in diagnose(until(curves, last)).ids
+
+
+def test_waiting_with_nothing_to_start_is_no_collapse():
+    share = np.linspace(0.1, 0.9, 81)
+    assert (
+        diagnose(healthy(eval_noop_frac=share, eval_noop_feasible_frac=0.02 + 0 * share)).primary == "healthy"
+    )
+
+
+def test_a_fall_little_by_little_is_a_drift_although_v_loss_rises_with_it():
+    curves = pathological("slow_drift")
+    loss = curves.columns["v_loss"].copy()
+    loss[44:50] *= 30
+    found = diagnose(replace(curves, columns={**curves.columns, "v_loss": loss}))
+    assert found.primary == "slow_drift"
+
+
+@pytest.mark.parametrize(
+    ("curve", "least"),
+    [("overshoot", 11), ("early_best", 1), ("slow_drift", 10), ("noisy_eval", 0), ("no_signal", 0)],
+)
+def test_a_finding_opens_at_most_two_evaluations_after_it_can_be_seen(curve, least):
+    """A slow fall can be seen where it leaves the noise behind, here three evaluations after it began."""
+    curves, expected = pathological(curve), SIGNATURES[curve]
+    can_be_seen = least + 3 * (curve == "slow_drift")
+    opened = next(e for e in range(EVALS + 1) if expected in diagnose(until(curves, 4 * e)).ids)
+    assert least <= opened <= can_be_seen + 2
 
 
 def test_a_lead_that_vanishes_on_fresh_seeds_is_a_narrow_eval():

@@ -114,6 +114,17 @@ def test_evaluations_are_drawn_where_they_happened_and_the_best_is_marked(panels
     )
 
 
+def test_what_a_guard_did_is_marked_in_every_panel(tmp_path):
+    folder = write_run(tmp_path / "guarded", list(rows()))
+    events = [{"kind": "guard_rollback", "update": 12}, {"kind": "resume", "update": 5}]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    panels = [axes for axes in plot_run(folder).axes if axes.get_title(loc="left")]
+    for axes in panels:
+        assert any(list(line.get_xdata()) == [12000, 12000] for line in axes.get_lines())
+        assert not any(list(line.get_xdata()) == [5000, 5000] for line in axes.get_lines())
+    assert curve(panels[0], "guard: back to the best") is not None
+
+
 def test_baselines_are_lines_at_their_scores_with_their_names(panels):
     for title, column in ((TITLES[0], 1), (TITLES[1], 0)):
         expected = [scores[column] for scores in BASELINES.values()]
