@@ -25,9 +25,7 @@ OPTIONAL: Final = ("requested_s", "cpus", "mem_gib", "priority", "user")
 _RESOURCES: Final = ("gpus", "cpus", "mem_gib")
 
 
-def read_gpu_table(
-    path: Path, capacity: tuple[int, ...] | None, *, kill_overruns: bool = False
-) -> TraceJobs:
+def read_gpu_table(path: Path, capacity: tuple[int, ...] | None, *, kill_overruns: bool = False) -> TraceJobs:
     """The jobs of a table, in the order of submission; their ids are their lines, counted from 1.
 
     Jobs without a positive duration, without GPUs, or wider than the machine are dropped and counted.
@@ -102,7 +100,9 @@ def _read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
     if missing := [name for name in NEEDED if name not in names]:
         raise WorkloadError(f"{path}:1: lacks {', '.join(missing)}; a table has {','.join(NEEDED)}")
     if unknown := [name for name in names if name not in (*NEEDED, *OPTIONAL)]:
-        raise WorkloadError(f"{path}:1: unknown column {unknown[0]!r}; known: {', '.join((*NEEDED, *OPTIONAL))}")
+        raise WorkloadError(
+            f"{path}:1: unknown column {unknown[0]!r}; known: {', '.join((*NEEDED, *OPTIONAL))}"
+        )
     users: dict[str, int] = {}
     values: list[list[float]] = []
     for number, row in rows:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from sched_rl.config.sites import SiteConfig
+from sched_rl.errors import WorkloadError
 from sched_rl.seeding import stream
 from sched_rl.workloads.estimates import modal_estimates
 from sched_rl.workloads.sequences import JobSequence
@@ -73,7 +74,7 @@ def lublin_sequence(env: SiteConfig, seed: int) -> JobSequence:
     """
     config = env.lublin
     if config is None:
-        raise ValueError("lublin_sequence needs env.lublin")
+        raise WorkloadError(f"env={env.name}: has no env.lublin to generate jobs by; choose env=lublin")
     draws, count = stream(seed, "lublin"), env.trace.count
     names = ("batch", "interactive") if config.jobs == "both" else (config.jobs,)
     first_s = draws.uniform(0.0, _BUCKETS * _BUCKET_S)
@@ -118,7 +119,7 @@ def _class_jobs(
     procs = job_sizes(kind, num_procs, count, draws)
     gaps_s = arrival_gaps_s(kind, count, draws)
     weights = daily_weights(kind) if daily_cycle else np.ones(_BUCKETS)
-    return _spent(gaps_s, first_s, weights), procs, job_run_times_s(kind, procs, draws)
+    return arrival_times_s(gaps_s, first_s, weights), procs, job_run_times_s(kind, procs, draws)
 
 
 def job_sizes(kind: LublinClass, num_procs: int, count: int, draws: np.random.Generator) -> NDArray[np.int64]:
@@ -166,8 +167,14 @@ def daily_weights(kind: LublinClass) -> Doubles:
     return np.asarray(weights / weights.mean())
 
 
-def _spent(gaps_s: Doubles, first_s: float, weights: Doubles) -> Doubles:
-    """Arrival times: a gap is spent half hour by half hour, each worth its length times its weight."""
+def arrival_times_s(gaps_s: Doubles, first_s: float, weights: Doubles) -> Doubles:
+    """Arrival times, (n,): a gap is spent half hour by half hour, each worth its length times its weight.
+
+    Args:
+        gaps_s: (n,), between arrivals on a day without a cycle.
+        first_s: when the first gap begins.
+        weights: (48,), of the half hours from midnight on, with the mean 1.
+    """
     times_s, now_s = np.empty(len(gaps_s)), first_s
     # A whole day is worth its length: the mean weight is 1.
     day_s = _BUCKETS * _BUCKET_S
