@@ -40,9 +40,24 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     agent = tree.get("agent")
     if isinstance(agent, Mapping) and agent.get("kind") == "ppo":
         tree = {**tree, "agent": {"objective": {"kind": "mean"}, **agent}}
-    config = tree_to_config({**older, **tree})
+    config = tree_to_config({**older, **tree, **_with_generators(tree)})
     check_config(config)
     return config
+
+
+def _with_generators(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A record from before other packages could make workloads had the playbook's."""
+    own = {"generator": "playbook", "generator_options": {}}
+    env, families = tree.get("env"), tree.get("families")
+    completed: dict[str, Any] = {}
+    if isinstance(env, Mapping) and "kind" not in env:
+        completed["env"] = {**own, **env}
+    if isinstance(families, Mapping):
+        completed["families"] = {
+            name: {**own, **family} if isinstance(family, Mapping) else family
+            for name, family in families.items()
+        }
+    return completed
 
 
 def config_digest(config: Config) -> str:
@@ -60,6 +75,9 @@ def digested(config: Config) -> dict[str, Any]:
     tree = {key: value for key, value in plain.items() if key not in _NOT_DIGESTED}
     if tree["agent"].get("objective") == {"kind": "mean"}:
         del tree["agent"]["objective"]  # as before there were others
+    for env in (tree["env"], *tree["families"].values()):
+        if env.get("generator") == "playbook":
+            del env["generator"], env["generator_options"]
     if config.guard.kind == "none":
         del tree["guard"]
     else:

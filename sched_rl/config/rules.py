@@ -111,7 +111,10 @@ def _objective(config: Config) -> str | None:
     if kind == "mean":
         return None
     if not isinstance(config.env, EnvConfig):
-        return f"agent/objective={kind}: weighs workloads, and env=gymnasium has none; write agent/objective=mean"
+        return (
+            f"agent/objective={kind}: weighs workloads of seeds, and env={config.env.name} has none; "
+            "write agent/objective=mean"
+        )
     if kind == "group_dro" and config.env.families is None:
         return (
             f"agent/objective=group_dro: weighs families, and env={config.env.name} is one; write env=mixed"
@@ -126,6 +129,16 @@ def _weights(config: Config) -> str | None:
         scored = agent.base_agent if isinstance(agent, RolloutConfig) else agent
         if isinstance(scored, LinearScoreConfig) and len(scored.weights) != LINEAR_SCORE_FEATURES:
             return f"agent.weights={show(scored.weights)}: must be {LINEAR_SCORE_FEATURES} numbers"
+    return None
+
+
+def _modelled(config: Config) -> str | None:
+    """A model of the arrivals is one of the playbook's generator."""
+    envs = [env for env in (config.env, *config.families.values()) if isinstance(env, EnvConfig)]
+    other = next((env.generator for env in envs if env.generator != "playbook"), None)
+    for agent in _agents(config) if other is not None else ():
+        if isinstance(agent, RolloutConfig) and agent.future == "model":
+            return f"agent.future=model: models the playbook's arrivals, not env.generator={other}'s; write oracle"
     return None
 
 
@@ -212,6 +225,7 @@ _RULES: tuple[Callable[[Config], str | None], ...] = (
     _objective,
     _weights,
     _futures,
+    _modelled,
     _due_times,
     _splits,
     _family_lists,

@@ -7,7 +7,7 @@ Ranges live in `config.bounds`, cross-field rules in `config.rules`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sched_rl.config.pathologies import PathologyConfig
@@ -62,6 +62,8 @@ class EnvConfig:
     step: Literal["event", "decision"]
     observation: ClusterEncoding | None
     families: tuple[str, ...] | None
+    generator: str
+    generator_options: dict[str, float] = field(hash=False)  # compared, but no dict has a hash
     reward: RewardConfig
 
 
@@ -298,7 +300,19 @@ class RolloutConfig:
     base_agent: PriorityRuleConfig | LinearScoreConfig
 
 
-FixedSchedulerConfig = PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig | RolloutConfig
+@dataclass(frozen=True, kw_only=True)
+class PluginSchedulerConfig:
+    """A scheduler of another package: `scheduler` names its entry point, `options` are its own numbers."""
+
+    kind: Literal["plugin"]
+    name: str
+    scheduler: str
+    options: dict[str, float]
+
+
+FixedSchedulerConfig = (
+    PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig | RolloutConfig | PluginSchedulerConfig
+)
 AgentConfig = PpoConfig | FixedSchedulerConfig
 
 

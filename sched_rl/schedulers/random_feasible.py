@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sched_rl.config.schema import Encoding, EnvConfig, RandomFeasibleConfig
 from sched_rl.seeding import stream
+from sched_rl.workloads.generators import BUILT_IN
 from sched_rl.workloads.legacy_stream import LegacyStream, choose_each
 from sched_rl.workloads.playbook import generate_workload
 
@@ -36,7 +37,8 @@ class RandomFeasible:
             return
         draws = [LegacyStream(seed) for seed in seeds]
         for family, seed, drawn in zip(families, seeds, draws, strict=True):
-            generate_workload(family, seed, drawn)
+            if family.generator == BUILT_IN:  # workloads of others are not on this stream: it starts afresh
+                generate_workload(family, seed, drawn)
         self._legacy = np.stack([drawn.words for drawn in draws])
 
     def actions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sched_rl.config.schema import (
     FixedSchedulerConfig,
+    PluginSchedulerConfig,
     PriorityRuleConfig,
     RandomFeasibleConfig,
     RolloutConfig,
@@ -20,6 +21,10 @@ def build_scheduler(config: FixedSchedulerConfig) -> Scheduler:
         from sched_rl.schedulers.rollout import Rollout
 
         return Rollout(config)
+    if isinstance(config, PluginSchedulerConfig):
+        from sched_rl.schedulers.plugin import build_plugin
+
+        return build_plugin(config)
     if isinstance(config, RandomFeasibleConfig):
         return RandomFeasible(config)
     if isinstance(config, PriorityRuleConfig) and config.priority in BATCH_PRIORITIES:

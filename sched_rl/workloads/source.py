@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sched_rl.config.schema import EnvConfig
 from sched_rl.errors import WorkloadError
 from sched_rl.seeding import stream
-from sched_rl.workloads.playbook import generate_workload
+from sched_rl.workloads.generators import make_workload
 from sched_rl.workloads.workload import Workload
 
 
@@ -41,4 +41,4 @@ class WorkloadSource:
     def workload(self, seed: int) -> tuple[EnvConfig, Workload]:
         """The family of a seed and its jobs."""
         family = self.family(seed)
-        return family, generate_workload(family, seed)
+        return family, make_workload(family, seed)
