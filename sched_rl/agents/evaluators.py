@@ -87,7 +87,7 @@ class NetworkEvaluator(ABC):
         """Leave the gradient of a minibatch's loss with the parameters; see `PolicyEvaluator`."""
         self.network.zero_grad()
         now = self.evaluate(samples)
-        chosen = MinibatchSamples(*(None if values is None else values[samples] for values in recorded))
+        chosen = recorded.of(samples)
         terms = ppo_loss(self.config, ent_coef, chosen, now.log_prob, now.entropy, now.value)
         terms.loss.backward()
         return torch.stack([term.detach() for term in terms])

@@ -24,6 +24,18 @@ class MinibatchSamples(NamedTuple):
     has_choice: Tensor
     weight: Tensor | None = None  # of the normalised advantages; None: all 1
 
+    def of(self, samples: Tensor) -> MinibatchSamples:
+        """Those of some samples, int64 (B,)."""
+        return MinibatchSamples(
+            log_prob=self.log_prob[samples],
+            entropy=self.entropy[samples],
+            value=self.value[samples],
+            advantage=self.advantage[samples],
+            target=self.target[samples],
+            has_choice=self.has_choice[samples],
+            weight=None if self.weight is None else self.weight[samples],
+        )
+
 
 class LossTerms(NamedTuple):
     """Scalars of one minibatch; only `loss` is to be differentiated."""

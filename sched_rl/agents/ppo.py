@@ -75,7 +75,7 @@ class PPO:
         )
         self.objective = build_objective(config, seed)
         self._stats: RolloutStats | None = None
-        self._env: VectorEnvironment | None = None  # of the last rollout
+        self._env: object = None  # of the last rollout
 
     def _build_evaluator(self) -> PolicyEvaluator:
         """What `kernel` asks for, or the next that the network has: fused, packed, dense."""

@@ -100,13 +100,10 @@ class PolicyUpdate:
         policy_group["lr"], value_group["lr"] = lr, lr * config.value_lr_scale
         device = self._parameters[0].device
         self.evaluator.load(buffer)
-        recorded = MinibatchSamples(
-            *(
-                torch.from_numpy(buffer.flat(name)).to(device)
-                for name in ("log_prob", "entropy", "value", "advantage", "target", "has_choice")
-            ),
-            weight=None if weight is None else torch.from_numpy(weight.reshape(-1)).to(device),
-        )
+        names = ("log_prob", "entropy", "value", "advantage", "target", "has_choice")
+        fields = {name: torch.from_numpy(buffer.flat(name)).to(device) for name in names}
+        counts = None if weight is None else torch.from_numpy(weight.reshape(-1)).to(device)
+        recorded = MinibatchSamples(**fields, weight=counts)
         for epoch in range(1, config.update_epochs + 1):
             order = torch.from_numpy(generator.permutation(buffer.num_samples)).to(device)
             for samples in torch.tensor_split(order, config.num_minibatches):

@@ -10,7 +10,7 @@ from sched_rl.config.schema import CvarConfig, GroupDroConfig, PlrConfig, PpoCon
 
 __all__ = ["Objective", "build_objective", "objective_columns"]
 
-_KINDS = {"group_dro": GroupDro, "cvar": Cvar, "plr": PrioritizedReplay}
+_KINDS: dict[str, type[Objective]] = {"group_dro": GroupDro, "cvar": Cvar, "plr": PrioritizedReplay}
 
 
 def build_objective(config: PpoConfig, seed: int) -> Objective | None:
