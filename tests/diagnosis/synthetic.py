@@ -129,12 +129,13 @@ def pathological(name, seed=0):
         late = grid >= 40
         return healthy(
             seed,
+            mean=flat,
             entropy_frac=np.where(late, 1e-6, 0.8) + np.abs(noise(rng, sd=1e-7)),
             approx_kl_mean=np.where(late, 0.0, 1.5e-3),
             approx_kl_max=np.where(late, 0.0, 4e-3),
         )
     if name == "exploding_gradients":
-        return healthy(seed, grad_norm=60 * np.exp(noise(rng, sd=0.3)))
+        return healthy(seed, mean=flat, grad_norm=60 * np.exp(noise(rng, sd=0.3)))
     if name == "slow_drift":
         return healthy(seed, mean=collapse(10, 0.93, over=10))
     if name == "critic_bottleneck":

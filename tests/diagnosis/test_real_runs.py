@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.diagnosis_bench.judging import up_to
+from analysis.diagnosis_bench.judging import first_open, up_to
+from analysis.diagnosis_bench.onset import visible_at
 from analysis.diagnosis_bench.storing import read_stored
 from sched_rl.config.load import load_config
 from sched_rl.diagnosis.engine import diagnose
@@ -22,6 +23,8 @@ HEALTHY = [path for path in FILES if path.name.startswith("healthy")]
 FAULTY = [path for path in FILES if path not in HEALTHY]
 #: What playbook columns alone can show: these need neither episodes nor baselines.
 BARE = ("overshoot", "mask_bug", "noop_collapse", "critic", "no_signal", "premature", "env_shift")
+#: A swing must be seen to turn several times before it is one.
+LATE = ("sawtooth",)
 
 
 def name_of(path):
@@ -44,6 +47,14 @@ def test_a_healthy_run_raises_no_alarm_at_any_evaluation(path):
         found = diagnose(up_to(curves, curves.evaluations, index))
         alarms |= {each.id: index for each in found.findings if each.tier != "outcome"}
     assert alarms == {}
+
+
+@pytest.mark.parametrize("path", [path for path in FAULTY if not path.name.startswith(LATE)], ids=name_of)
+def test_the_finding_opens_at_most_two_evaluations_after_it_can_be_seen(path):
+    curves = read_stored(path)
+    table, declared = curves.evaluations, curves.config["pathology"]
+    seen = visible_at(table, declared["expected"], declared["onset_update"])
+    assert first_open(curves, table, declared["expected"], seen) <= seen + 2
 
 
 @pytest.mark.parametrize("path", [path for path in FAULTY if path.name.startswith(BARE)], ids=name_of)

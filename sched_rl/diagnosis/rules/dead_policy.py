@@ -21,6 +21,8 @@ def _detect(signals: Signals) -> Signature | None:
     largest_kl, largest_entropy = float(kl[-_UPDATES:].max()), float(entropy[-_UPDATES:].max())
     if largest_kl >= still or largest_entropy >= _SATURATED:
         return None
+    if signals.num_evals and not signals.eval_suffers:
+        return None  # it was done
     return Signature(
         rows=(max(signals.curves.num_rows - _UPDATES, 0), signals.curves.num_rows - 1),
         severity="critical",
