@@ -96,7 +96,8 @@ def _by_width(evaluation: Evaluation, row: dict[str, Any]) -> str:
     shares = f"no-op {row['noop_frac']:.1%} ({row['noop_feasible_frac']:.1%} when a job fits)"
     done = sum(bool(episode.numbers["terminated"]) for episode in evaluation.episodes)
     if not parts:
-        return f"{done} of {len(evaluation.episodes)} episodes came to their own end, the others were cut off"
+        cut = len(evaluation.episodes) - done
+        return f"{done} episodes came to an end of their own" + (f", {cut} were cut off" if cut else "")
     return (
         f"mean wait by width: {', '.join(parts)}\n"
         f"{shares}, invalid {row['invalid_frac']:.1%}, {done} of {len(evaluation.episodes)} episodes completed"

@@ -4,9 +4,9 @@ Makes the tables of analysis/results/README.md from scratch: plays the fixed sch
 report blocks once a training. What is there is kept; stopped (Ctrl-C, SIGTERM), the same command goes on where it was,
 within a training too. The page is written anew after every finished piece, with gaps for what is missing.
 
-tables   which to make: some of heuristics, ppo_playbook, rollout, ppo_heavy, study (all), in this order, cheap ones
-         first; the page shows what is there of the others
-seeds    training seeds of every table (PPO 1 to 5, the study 1 to 3)
+tables   which to make: some of heuristics, ppo_playbook, rollout, ppo_heavy, families, robust, generalisation, study
+         (all), in this order, cheap ones first; the page shows what is there of the others
+seeds    training seeds of every table (PPO and robust 1 to 5, families and the study 1 to 3, generalisation 1)
 folder   of runs and evaluations (runs/results)
 output   the page (analysis/results/README.md)
 Overrides (`debug=smoke`, `agent.total_steps=...`) go to every evaluation and training.

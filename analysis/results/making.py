@@ -20,7 +20,7 @@ from sched_rl.checkpoint import write_atomically
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_command
 from sched_rl.config.overrides import path_override
-from sched_rl.config.record import config_digest
+from sched_rl.config.record import CONFIG_FILE, config_digest
 from sched_rl.config.schema import Config
 from sched_rl.errors import RunFolderError
 from sched_rl.evaluation.blocks import make_blocks
@@ -90,19 +90,33 @@ class Maker:
         path = self._place(cell, config)
         path.parent.mkdir(parents=True, exist_ok=True)
         if cell.seed is None:
-            _evaluate(config, path)
+            _evaluate(config, path, self._checkpoint(cell))
         else:
             self._train(cell, config, path, interrupts)
 
     def _config(self, cell: Cell) -> Config:
         primary, always = ("evaluate", ()) if cell.seed is None else ("train", _TRAINED)
-        return load_command(primary, [*cell.overrides, *always, *self._more], self._sources).config
+        played: list[str] = []
+        if cell.training is not None:
+            folder = self._place(cell.training, self._config(cell.training))
+            if not (folder / CONFIG_FILE).is_file():
+                return self._config(cell.training)  # not to be evaluated yet; its digest is nobody's
+            played = [path_override("checkpoint", folder)]
+        return load_command(primary, [*played, *cell.overrides, *always, *self._more], self._sources).config
 
     def _place(self, cell: Cell, config: Config) -> Path:
         digest = config_digest(config)[:8]
         if cell.seed is None:
             return self._folder / "evaluations" / f"{cell.name}-{digest}.json"
         return self._folder / "runs" / f"{cell.name}-seed{cell.seed}-{digest}"
+
+    def _checkpoint(self, cell: Cell) -> Path | None:
+        if cell.training is None:
+            return None
+        folder = self._place(cell.training, self._config(cell.training))
+        if job_outcome(folder).trouble:
+            raise RunFolderError(f"{folder}: is not trained to its end; make it first")
+        return folder
 
     def _train(self, cell: Cell, config: Config, folder: Path, interrupts: Interrupts) -> None:
         arguments = [*cell.overrides, *_TRAINED, *self._more, path_override("run.folder", folder)]
@@ -127,9 +141,9 @@ class Maker:
             raise RunFolderError(f"{folder}: its training failed; see {log.name}")
 
 
-def _evaluate(config: Config, path: Path) -> None:
+def _evaluate(config: Config, path: Path, checkpoint: Path | None) -> None:
     blocks = make_blocks(config.eval, config.env, config.families, config.eval.split)
-    evaluation = evaluate(scheduler_of(config, None), blocks, config.families)
+    evaluation = evaluate(scheduler_of(config, checkpoint), blocks, config.families)
     document = evaluation_json(
         evaluation, agent=config.agent.name, env=config.env.name, split=config.eval.split
     )

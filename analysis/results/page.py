@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from analysis.results.family_figure import draw_families
+from analysis.results.family_tables import (
+    contests,
+    contests_of_one,
+    families_table,
+    generalisation_table,
+    robust_table,
+)
 from analysis.results.making import Result
 from analysis.results.plan import TABLES, Cell
 from analysis.results.tables import Named, by_name, heuristics_table, ppo_table, rollout_table, study_table
@@ -15,6 +23,9 @@ _TABLES: dict[str, Callable[[Named], list[str]]] = {
     "ppo_playbook": ppo_table("playbook"),
     "rollout": rollout_table,
     "ppo_heavy": ppo_table("heavy"),
+    "families": families_table,
+    "robust": robust_table,
+    "generalisation": generalisation_table,
     "study": study_table,
 }
 
@@ -42,8 +53,20 @@ def write_page(
     for plan in TABLES:
         finished = {cell: results[cell] for cell in cells[plan.name] if cell in results}
         lines += ["", f"## {plan.title}", "", *_TABLES[plan.name](by_name(finished)), ""]
+        if plan.name == "families":
+            lines += _picture(path, by_name(finished))
         lines += _where_from(plan.name, cells[plan.name], finished)
     write_atomically(path, ("\n".join(lines).rstrip() + "\n").encode())
+
+
+def _picture(path: Path, named: Named) -> list[str]:
+    """The families' picture beside the page, once there is something to draw."""
+    own, one = contests(named), contests_of_one(named)
+    if not own and not one:
+        return []
+    picture = path.with_name("families.png")
+    draw_families(own, one, picture)
+    return [f"![PPO minus the best heuristic of each family, with intervals]({picture.name})", ""]
 
 
 def _others(path: Path) -> list[str]:

@@ -15,6 +15,18 @@ STUDY_NETWORKS = ("mlp", "attention")
 STUDY_MODES = ("off", "per_gpu", "sorted", "cdf")
 #: What a training is compared with, at its end, on the report blocks.
 BASELINE = "linear_score"
+#: A block a family, twenty episodes each.
+BY_FAMILY = ("eval=family_blocks", "eval.episodes_per_block=20")
+OBJECTIVES = ("mean", "group_dro", "cvar", "plr")
+#: GPU-seconds of the playbook's 400 jobs, on average over seeds 0 to 199.
+PLAYBOOK_WORK = 1_487_000.0
+#: GPUs, offered load and window of the queue that the generalising policies are trained on, and tried on.
+TRAINED_ON = (16, 0.9, 50)
+CLUSTERS = (
+    *((num_gpus, load, 50) for num_gpus in (8, 16, 32, 64) for load in (0.5, 0.9, 1.3)),
+    *((16, 0.9, window) for window in (25, 100)),
+)
+GENERAL_RIVALS = (BASELINE, "sjf", "fifo")
 
 
 @dataclass(frozen=True)
@@ -25,17 +37,20 @@ class Cell:
         name: of the cell, without its seed; trainings of one name differ in their seed alone.
         overrides: of `python -m sched_rl.evaluate` or `.train`.
         seed: of the training; None for an evaluation.
+        training: whose best checkpoint an evaluation plays; None: a fixed scheduler.
     """
 
     name: str
     overrides: tuple[str, ...]
     seed: int | None = None
+    training: Cell | None = None
 
     @property
     def command(self) -> str:
         """As typed, without its folder or file."""
         module = "evaluate" if self.seed is None else "train"
-        return " ".join((f"python -m sched_rl.{module}", *self.overrides))
+        played = () if self.training is None else (f"checkpoint=RUN_FOLDER_OF_{self.training.name}",)
+        return " ".join((f"python -m sched_rl.{module}", *played, *self.overrides))
 
 
 @dataclass(frozen=True)
@@ -102,11 +117,73 @@ def _study(seeds: Sequence[int]) -> list[Cell]:
     return cells
 
 
+def tuned(env: str) -> str:
+    """The linear score whose weights were found on a family; the shipped one's were found on the playbook's."""
+    return BASELINE if env == "playbook" else f"{BASELINE}_{env}"
+
+
+def _families(seeds: Sequence[int]) -> list[Cell]:
+    cells = [_judged(agent, env, "report") for env in FAMILIES for agent in (*HEURISTICS, tuned(env))]
+    for env in FAMILIES:
+        cells += _ppo(env)(seeds)
+    by_family = ("env=mixed", *BY_FAMILY)
+    players = (*HEURISTICS, *(tuned(env) for env in FAMILIES))
+    cells += [
+        Cell(f"{agent}-by-family", (f"agent={agent}", *by_family, "eval.split=report")) for agent in players
+    ]
+    cells += _trained("ppo-by-family", ("agent=ppo", *by_family), BASELINE, seeds)
+    return list(dict.fromkeys(cells))
+
+
+def _robust(seeds: Sequence[int]) -> list[Cell]:
+    cells: list[Cell] = []
+    for objective in OBJECTIVES:
+        chosen = () if objective == "mean" else (f"agent/objective={objective}",)
+        name = "ppo-by-family" if objective == "mean" else f"ppo-{objective}-by-family"
+        cells += _trained(name, ("agent=ppo", *chosen, "env=mixed", *BY_FAMILY), BASELINE, seeds)
+    return cells
+
+
+def arrival_span(num_gpus: int, load: float) -> str:
+    """`env.arrival_span` that offers a load to so many GPUs, given the playbook's jobs."""
+    return f"env.arrival_span={PLAYBOOK_WORK / (num_gpus * load):.0f}"
+
+
+def general_name(network: str, num_gpus: int, load: float, window: int) -> str:
+    """The evaluation of a network, or of a heuristic, on a cluster."""
+    return f"{network}-{num_gpus}gpus-load{load}-window{window}"
+
+
+def _generalisation(seeds: Sequence[int]) -> list[Cell]:
+    cells: list[Cell] = []
+    num_gpus, load, window = TRAINED_ON
+    cluster = (f"env.num_gpus={num_gpus}", arrival_span(num_gpus, load), f"env.max_queue_size={window}")
+    for network in ("scorer", "attention"):
+        training = _trained(
+            f"ppo-{network}-general", ("agent=ppo", f"agent/network={network}", *cluster), BASELINE, seeds
+        )
+        cells += training
+        for place in CLUSTERS:
+            cells.append(Cell(general_name(network, *place), _cluster(*place), None, training[0]))
+    for place in CLUSTERS:
+        for agent in GENERAL_RIVALS:
+            cells.append(Cell(general_name(agent, *place), (f"agent={agent}", *_cluster(*place))))
+    return cells
+
+
+def _cluster(num_gpus: int, load: float, window: int) -> tuple[str, ...]:
+    span = arrival_span(num_gpus, load)
+    return (f"env.num_gpus={num_gpus}", span, f"env.max_queue_size={window}", "eval.split=report")
+
+
 #: In the order in which they are made: the cheap and important first.
 TABLES = (
     TablePlan("heuristics", _heuristics, (), "Fixed schedulers, family by family"),
     TablePlan("ppo_playbook", _ppo("playbook"), (1, 2, 3, 4, 5), "Default PPO on `env=playbook`"),
     TablePlan("rollout", _rollout, (), "What one step of simulation reaches"),
     TablePlan("ppo_heavy", _ppo("heavy"), (1, 2, 3, 4, 5), "Default PPO on `env=heavy`"),
+    TablePlan("families", _families, (1, 2, 3), "PPO against every heuristic, family by family"),
+    TablePlan("robust", _robust, (1, 2, 3, 4, 5), "What the objectives do to the worst family"),
+    TablePlan("generalisation", _generalisation, (1,), "Other sizes, loads and windows than trained on"),
     TablePlan("study", _study, (1, 2, 3), "The playbook's study, again"),
 )

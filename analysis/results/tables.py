@@ -22,8 +22,8 @@ from sched_rl.statistics import Interval, paired_difference
 from sched_rl.statistics.crossed import crossed_interval
 
 #: The bootstrap's seed: the same results always give the same table.
-_SEED = 0
-_GAP = "…"
+SEED = 0
+GAP = "…"
 
 #: What the study published for this MDP: scheduler to VAL mean and REPORT mean.
 PUBLISHED = {
@@ -67,7 +67,7 @@ def heuristics_table(named: Named) -> list[str]:
         next((row["fluid_bound_mean"] for (_, at), row in found.items() if at == env), None)
         for env in FAMILIES
     ]
-    rows.append(["fluid bound", *(_GAP if bound is None else f"{bound:.3f}" for bound in bounds)])
+    rows.append(["fluid bound", *(GAP if bound is None else f"{bound:.3f}" for bound in bounds)])
     return markdown(["worst block / mean", *(f"`{env}`" for env in FAMILIES)], rows)
 
 
@@ -76,11 +76,11 @@ def rollout_table(named: Named) -> list[str]:
     rows = []
     for env, futures in (("playbook", ("oracle", "model")), ("heavy", ("oracle",))):
         base = _only(named, f"{BASELINE}-{env}-report")
-        rows.append([f"`{env}`", f"`{BASELINE}` by itself", *_scores(base), ""])
+        rows.append([f"`{env}`", f"`{BASELINE}` by itself", *scores(base), ""])
         for future in futures:
             row = _only(named, f"rollout-{future}-{env}-report")
-            difference = _GAP if base is None or row is None else _paired(row, base).format(3)
-            rows.append([f"`{env}`", f"`rollout`, `agent.future={future}`", *_scores(row), difference])
+            difference = GAP if base is None or row is None else paired(row, base).format(3)
+            rows.append([f"`{env}`", f"`rollout`, `agent.future={future}`", *scores(row), difference])
     return markdown(["env", "scheduler", "worst block", "mean", f"minus `{BASELINE}` [95 %]"], rows)
 
 
@@ -102,13 +102,13 @@ def _ppo_table(results: Sequence[Result]) -> list[str]:
         own = result.own
         row = (own["eval_min_block_return"], own["eval_mean_return"], best, held, result.minutes)
         numbers.append(row)
-        difference = _paired(own, result.evaluations[BASELINE]).format(3)
+        difference = paired(own, result.evaluations[BASELINE]).format(3)
         seed = result.provenance["seed"]
         rows.append([f"seed {seed}", f"{row[0]:.3f}", f"{row[1]:.3f}", difference, *_course(row[2:])])
     if not rows:
-        return markdown(head, [[_GAP] * len(head)])
+        return markdown(head, [[GAP] * len(head)])
     median = np.median(numbers, axis=0)
-    across = _crossed([(result.own, result.evaluations[BASELINE]) for result in results]).format(3)
+    across = crossed([(result.own, result.evaluations[BASELINE]) for result in results]).format(3)
     rows.append(
         [f"median of {len(rows)}", f"{median[0]:.3f}", f"{median[1]:.3f}", across, *_course(median[2:])]
     )
@@ -145,16 +145,16 @@ def _study_baseline(named: Named, agent: str) -> list[str]:
     ours = (_only(named, f"{agent}-playbook-{split}") for split in ("val", "report"))
     cells = []
     for published, row in zip(PUBLISHED[agent], ours, strict=True):
-        cells += [f"{published:.3f}", _scores(row)[1]]
+        cells += [f"{published:.3f}", scores(row)[1]]
     return cells
 
 
 def _study_row(results: Sequence[Result]) -> list[str]:
     if not results:
-        return ["0", *[_GAP] * 4]
+        return ["0", *[GAP] * 4]
     means = [result.own["eval_mean_return"] for result in results]
     val = np.mean([_holding(result)[0] for result in results])
-    difference = _crossed([(result.own, result.evaluations["sjf"]) for result in results])
+    difference = crossed([(result.own, result.evaluations["sjf"]) for result in results])
     spread = f"{min(means):.3f}, {max(means):.3f}"
     return [str(len(results)), f"{val:.3f}", f"{np.mean(means):.3f}", spread, difference.format(3)]
 
@@ -167,9 +167,9 @@ def _boundary_row(named: Named, network: str) -> list[str]:
     )
     pairs = [(lost[seed], ours[seed]) for seed in ours if seed in lost]
     if not pairs:
-        return [_GAP] * 3
+        return [GAP] * 3
     means = [np.mean([pair[k]["eval_mean_return"] for pair in pairs]) for k in (1, 0)]
-    return [*(f"{mean:.3f}" for mean in means), _crossed(pairs).format(3)]
+    return [*(f"{mean:.3f}" for mean in means), crossed(pairs).format(3)]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -184,14 +184,15 @@ def _only(named: Named, name: str) -> Mapping[str, Any] | None:
 
 def _score(row: Mapping[str, Any] | None, best: float) -> str:
     if row is None:
-        return _GAP
-    text = " / ".join(_scores(row))
+        return GAP
+    text = " / ".join(scores(row))
     return f"**{text}**" if row["eval_mean_return"] >= best else text
 
 
-def _scores(row: Mapping[str, Any] | None) -> list[str]:
+def scores(row: Mapping[str, Any] | None) -> list[str]:
+    """Worst block and mean of an evaluation, as text."""
     if row is None:
-        return [_GAP, _GAP]
+        return [GAP, GAP]
     return [f"{row['eval_min_block_return']:.3f}", f"{row['eval_mean_return']:.3f}"]
 
 
@@ -208,14 +209,16 @@ def _holding(result: Result) -> tuple[float, float]:
     return float(means.max()), float(last.mean() - means.max())
 
 
-def _paired(row: Mapping[str, Any], other: Mapping[str, Any]) -> Interval:
+def paired(row: Mapping[str, Any], other: Mapping[str, Any]) -> Interval:
+    """One evaluation minus another, paired by episode."""
     (mine, blocks), (theirs, _) = _returns(row), _returns(other)
-    return paired_difference(mine, theirs, strata=blocks, seed=_SEED)
+    return paired_difference(mine, theirs, strata=blocks, seed=SEED)
 
 
-def _crossed(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Interval:
+def crossed(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Interval:
+    """The mean difference over trainings, each paired by episode; the interval resamples both."""
     values = [np.subtract(_returns(one)[0], _returns(other)[0]) for one, other in pairs]
-    return crossed_interval(values, strata=_returns(pairs[0][0])[1], seed=_SEED)
+    return crossed_interval(values, strata=_returns(pairs[0][0])[1], seed=SEED)
 
 
 def _returns(row: Mapping[str, Any]) -> tuple[list[float], list[int]]:

@@ -7,17 +7,20 @@ import pytest
 from sched_rl import evaluate, train
 
 ENVS = "bursty, committed, deadline, gymnasium, heavy, heavy_tail, light, lublin, mixed, playbook, trace"
+TUNED = ", ".join(
+    f"linear_score_{env}" for env in ("bursty", "deadline", "heavy", "heavy_tail", "light", "mixed")
+)
 AGENTS = (
-    "fifo, least_work, linear_score, longest, narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, "
-    "priority, rand_feas_no0, rollout, sjf"
+    f"conservative, easy, f1, fcfs, fifo, least_work, linear_score, {TUNED}, longest, narrowest, ppo, "
+    "ppo_more_exploration, ppo_slow_updates, ppo_study, priority, rand_feas_no0, rollout, saf, sjf, unicep, wfp3"
 )
 EXPERIMENTS = (
     "acrobot, cartpole, study_attention_cdf, study_attention_gae_bug, study_attention_off, study_attention_per_gpu, "
     "study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
-    "must be a scheduler whose actions follow from the state: fifo, least_work, linear_score, longest, narrowest, "
-    "priority or sjf"
+    "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_work, "
+    f"linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "

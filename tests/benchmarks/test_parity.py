@@ -1,0 +1,64 @@
+"""Parity: both learn the same thing, and the page's verdict follows from the curves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis.benchmarks.parity import page
+from analysis.benchmarks.parity.__main__ import main
+from analysis.benchmarks.parity.page import OURS, PEER, PEER_AGAIN
+from analysis.benchmarks.parity.problems import POINTS, load_problem
+
+pytest.importorskip("sb3_contrib")
+
+TINY = [
+    "problems=cartpole",
+    "seeds=2",
+    "agent.total_steps=2560",
+    "eval.num_blocks=1",
+    "eval.episodes_per_block=2",
+]
+
+
+def test_both_begin_with_the_same_policy_and_the_same_command_goes_on(tmp_path, capsys):
+    arguments = [*TINY, f"folder={tmp_path}/curves", f"output={tmp_path}/parity.md"]
+    assert main(arguments) == 0
+    curves = {path.name: json.loads(path.read_text()) for path in (tmp_path / "curves").iterdir()}
+    assert sorted(name.rsplit("-", 1)[0] for name in curves) == sorted(
+        [f"cartpole-{player}-seed{seed}" for player in ("ours", "maskable_ppo") for seed in (1, 2)]
+        + ["cartpole-maskable_ppo-seed3", "cartpole-maskable_ppo-seed4"]
+    )
+    start = {name.rsplit("-", 1)[0]: curve[0] for name, curve in curves.items()}
+    assert start["cartpole-ours-seed1"] == start["cartpole-maskable_ppo-seed1"]
+    text = (tmp_path / "parity.md").read_text()
+    assert text.count("| cartpole |") == 2
+    assert (tmp_path / "parity.png").is_file()
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "seed 1" not in capsys.readouterr().out, "nothing is trained twice"
+
+
+def test_an_area_is_that_under_the_curve_and_pairs_are_of_equal_seeds():
+    up = np.tile(np.linspace(0, 1, POINTS), (3, 1)) + np.array([[0.0], [0.5], [1.0]])
+    curves = {OURS: up + 0.1, PEER: up, PEER_AGAIN: up[::-1]}
+    np.testing.assert_allclose(page.areas(up), [0.5, 1.0, 1.5])
+    found, floor = page.difference(curves, OURS, PEER), page.difference(curves, PEER_AGAIN, PEER)
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+    assert floor.includes_zero
+    assert page.reach(curves) == pytest.approx(1.1)
+    assert page.difference({OURS: up[:1], PEER: up}, OURS, PEER) is None
+
+
+def test_what_the_peer_has_not_is_off():
+    for name in ("playbook", "cartpole"):
+        agent = load_problem(name, 1, []).agent
+        assert (agent.shape_rewards, agent.scale_returns, agent.average_decay, agent.target_kl) == (
+            False,
+            False,
+            0.0,
+            0.0,
+        )
+        assert (agent.voluntary_waits, agent.bootstrap_truncated, agent.normalize_over) == (True, True, "all")
