@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_config
 from sched_rl.config.record import load_config_file
+from sched_rl.config.schema import ExponentialScheduleConfig, PpoConfig, ScorerConfig
 from sched_rl.errors import ConfigError
 from sched_rl.observers import Reaction, Stop
 from sched_rl.trainer import train
 
+CONF = Path(__file__).parents[2] / "conf"
 NAMES = ConfigSources().options("pathology")
 #: Ids of the specification's table.
 FINDINGS = {
@@ -54,6 +59,14 @@ def test_a_pathology_declares_a_finding_of_the_specification_and_its_onset(name)
     assert pathology.name == name
     assert {pathology.expected, *pathology.also} <= FINDINGS
     assert (pathology.onset_update is None) == (name in ("healthy", "control"))
+
+
+def test_pathologies_set_every_key_of_their_learner():
+    """Otherwise they change, or stop failing, when a default of agent moves."""
+    pinned = yaml.safe_load((CONF / "pathology" / "control.yaml").read_text())["if_learned"]
+    assert set(pinned) == {field.name for field in fields(PpoConfig)} - {"kind", "name"}
+    assert set(pinned["network"]) == {field.name for field in fields(ScorerConfig)}
+    assert set(pinned["lr_schedule"]) == {field.name for field in fields(ExponentialScheduleConfig)}
 
 
 def test_every_finding_has_a_pathology_but_the_two_that_nobody_could_build():
