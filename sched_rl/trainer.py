@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sched_rl.agents import build_ppo
+from sched_rl.agents.environment import TYPICAL_STEPS_PER_JOB
 from sched_rl.agents.objectives.plr import PrioritizedReplay
 from sched_rl.checkpoint import CheckpointStore
 from sched_rl.config.schema import Config, GymnasiumEnvConfig, PpoConfig
@@ -33,9 +34,6 @@ from sched_rl.pathologies import make_faulty_env, spoil_start
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 from sched_rl.tracking.columns import RESTORED
-
-#: Steps of an episode for each of its jobs: one event when it arrives, one when it completes.
-TYPICAL_STEPS_PER_JOB = 2
 
 
 @dataclass(frozen=True)
@@ -240,6 +238,7 @@ class _Training:
             best, steps = self._best, self._best.update * self._steps_per_update
             progress.best_so_far(best.mean_return, best.min_block_return, steps)
             return
+        self._warm_start(progress)
         if self._session.config.pathology is not None:
             spoil_start(self._session.config, self._agent, self._ppo)
             self._best_policy = self._ppo.policy_parameters()
@@ -248,6 +247,20 @@ class _Training:
             config = self._session.config
             self._env.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
         self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
+
+    def _warm_start(self, progress: Progress) -> None:
+        teacher = self._agent.warm_start.teacher_agent
+        if teacher is None:
+            return
+        progress.note(f"imitates {teacher.name} first (agent.warm_start.teacher=null: it does not)")
+        imitated = self._ppo.imitate(self._session.config, teacher)
+        self._best_policy = self._ppo.policy_parameters()
+        self._session.event(
+            "warm_start",
+            teacher=teacher.name,
+            teacher_steps=imitated.teacher_steps,
+            agreement=round(imitated.agreement, 4),
+        )
 
     def _one_update(self, progress: Progress) -> None:
         started_s = time.perf_counter()

@@ -38,6 +38,13 @@ class AveragedPolicy:
         self._num_updates = 0
 
     @torch.no_grad()
+    def restart(self) -> None:
+        """Forget the past: the average is the learner's weights as they are now."""
+        if self._decay > 0:
+            self._num_updates = 0
+            torch._foreach_copy_(self._averages, self._learned)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Take in the learner's weights as they are now."""
         if self._decay > 0:

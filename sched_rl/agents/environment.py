@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from sched_rl.envs.layout import ObservationLayout
 
+#: Steps of an episode for each of its jobs: one event when it arrives, one when it completes.
+TYPICAL_STEPS_PER_JOB = 2
+
 
 class EpisodeRecord(Protocol):
     """An episode that ended."""

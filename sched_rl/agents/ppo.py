@@ -18,6 +18,7 @@ from sched_rl.agents.fused import FusedEvaluator
 from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
+from sched_rl.agents.imitation import Imitated, imitate, scale_logits
 from sched_rl.agents.networks import PackableActorCritic, build_network
 from sched_rl.agents.objectives import build_objective
 from sched_rl.agents.objectives.base import SeededEnvironment
@@ -25,9 +26,9 @@ from sched_rl.agents.packed import PackedEvaluator
 from sched_rl.agents.perceptrons import MlpEvaluator
 from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
-from sched_rl.agents.schedules import ent_coef_at, lr_factor
+from sched_rl.agents.schedules import ent_coef_at, lr_factor, num_critic_updates
 from sched_rl.agents.update import PolicyUpdate, copied
-from sched_rl.config.schema import PpoConfig
+from sched_rl.config.schema import Config, FixedSchedulerConfig, PpoConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import ConfigError, SimulationError
 from sched_rl.seeding import generator_state, load_generator_state, stream
@@ -55,6 +56,7 @@ class PPO:
         self.num_updates = num_updates
         self.updates_done = 0
         self.lr_scale = 1.0
+        self._num_critic_updates = num_critic_updates(config.warm_start, num_updates)
         self.device = torch.device(device)
         self.network = build_network(config.network, layout, seed, fused=config.kernel != "dense")
         self.network.to(self.device)
@@ -87,6 +89,22 @@ class PPO:
         if kernel != "dense" and self.device.type == "cpu" and MlpEvaluator.serves(self.network):
             return MlpEvaluator(self.network, self.device, self.config)
         return DenseEvaluator(self.network, self.device, self.config)
+
+    def imitate(self, config: Config, teacher: FixedSchedulerConfig) -> Imitated:
+        """Start warm: the untrained policy learns to choose as a fixed scheduler does, on the workloads of `config`."""
+        start = self.config.warm_start
+        imitated = imitate(
+            config,
+            self.config,
+            self.network,
+            teacher,
+            num_rollouts=start.num_rollouts,
+            num_epochs=start.num_epochs,
+            lr=start.lr,
+        )
+        scale_logits(self.network, 1.0 / start.temperature)
+        self._average.restart()
+        return imitated
 
     def collect(self, env: VectorEnvironment) -> RolloutStats:
         """Act for `rollout_steps` in every environment, from where the environments stand.
@@ -128,12 +146,13 @@ class PPO:
         stats, self._stats = self._stats, None
         lr = self.config.lr * lr_factor(self.config.lr_schedule, self.updates_done, self.num_updates)
         lr *= self.lr_scale
+        policy_lr = 0.0 if self.updates_done < self._num_critic_updates else lr
         ent_coef = ent_coef_at(self.config, self.updates_done, self.num_updates)
         start_s = time.perf_counter()
         self._estimate_advantages()
         valued_s = time.perf_counter()
         weight = self._weigh(stats)
-        log = self._update.run(self.buffer, lr, ent_coef, self._minibatch_generator, weight)
+        log = self._update.run(self.buffer, policy_lr, lr, ent_coef, self._minibatch_generator, weight)
         self._update.check_weights()
         self._average.update()
         self.updates_done += 1
@@ -143,7 +162,7 @@ class PPO:
             "value_s": valued_s - start_s,
             "learn_s": time.perf_counter() - valued_s,
         }
-        metrics = {"lr": lr, "ent_coef": ent_coef, **log.metrics(self.config)}
+        metrics = {"lr": policy_lr, "ent_coef": ent_coef, **log.metrics(self.config)}
         if self.objective is not None:
             metrics |= self.objective.metrics()
         return {**stats.metrics, **metrics, **self._advantage_metrics()}

@@ -10,6 +10,7 @@ from sched_rl.config.schema import (
     ExponentialScheduleConfig,
     LrScheduleConfig,
     PpoConfig,
+    WarmStartConfig,
 )
 
 
@@ -47,3 +48,8 @@ def ent_coef_at(config: PpoConfig, update: int, num_updates: int) -> float:
     """The entropy coefficient, on a straight line from `ent_coef` to `ent_coef_end_frac` of it."""
     progress = min(update / num_updates, 1.0)
     return config.ent_coef * (1.0 - progress * (1.0 - config.ent_coef_end_frac))
+
+
+def num_critic_updates(warm_start: WarmStartConfig, num_updates: int) -> int:
+    """Updates at the start that change the critic alone: none without a teacher, at most a tenth of the run."""
+    return min(warm_start.critic_updates, num_updates // 10) if warm_start.teacher is not None else 0

@@ -78,6 +78,7 @@ class PolicyUpdate:
     def run(
         self,
         buffer: RolloutBuffer,
+        policy_lr: float,
         lr: float,
         ent_coef: float,
         generator: np.random.Generator,
@@ -87,7 +88,8 @@ class PolicyUpdate:
 
         Args:
             buffer: with advantages and targets.
-            lr: of the policy path in this update.
+            policy_lr: of the policy path in this update; 0 while the critic catches up.
+            lr: of the schedule; the value path's is `value_lr_scale` times it.
             ent_coef: of this update.
             generator: shuffles the samples, once an epoch.
             weight: float32 (T, N), factors of the normalised advantages; None: all 1.
@@ -97,7 +99,7 @@ class PolicyUpdate:
         """
         config, log = self.config, MinibatchLog()
         policy_group, value_group = self.optimizer.param_groups
-        policy_group["lr"], value_group["lr"] = lr, lr * config.value_lr_scale
+        policy_group["lr"], value_group["lr"] = policy_lr, lr * config.value_lr_scale
         device = self._parameters[0].device
         self.evaluator.load(buffer)
         names = ("log_prob", "entropy", "value", "advantage", "target", "has_choice")

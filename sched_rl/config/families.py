@@ -65,32 +65,40 @@ def add_baselines(tree: dict[str, Any], sources: ConfigSources, recorded: Mappin
     agents: dict[str, Any] = {}
     for name in names:
         agents[name] = recorded.get(name) or _baseline(f"baselines={show(names)}", name, sources)
-        add_base(agents[name], sources)
+        add_followed(agents[name], sources)
     tree["baseline_agents"] = agents
 
 
-def add_base(agent: dict[str, Any], sources: ConfigSources) -> None:
-    """Fill `base_agent` of a rollout with the config of the scheduler that its `base` names, in place.
+def add_followed(agent: dict[str, Any], sources: ConfigSources) -> None:
+    """Fill in the scheduler that an agent follows, in place: a rollout's `base`, a warm start's `teacher`.
 
     A recorded one is kept while it is the one named.
 
     Raises:
-        ConfigError: when the name is no agent or is one that a rollout cannot follow.
+        ConfigError: when the name is no agent or is one that cannot be followed.
     """
-    base = agent.get("base")
-    if agent.get("kind") != "rollout" or not isinstance(base, str):
+    if agent.get("kind") == "rollout":
+        _add_followed("agent.base", agent, "base", sources)
+    elif isinstance(warm_start := agent.get("warm_start"), dict):
+        _add_followed("agent.warm_start.teacher", warm_start, "teacher", sources)
+
+
+def _add_followed(key: str, node: dict[str, Any], name_key: str, sources: ConfigSources) -> None:
+    filled_key = f"{name_key}_agent"
+    name, recorded = node.get(name_key), node.get(filled_key)
+    if not isinstance(name, str):
+        node[filled_key] = None
         return
-    recorded = agent.get("base_agent")
-    if isinstance(recorded, Mapping) and recorded.get("name") == base:
+    if isinstance(recorded, Mapping) and recorded.get("name") == name:
         return
-    options = {name: dict(sources.option("agent", name)["agent"]) for name in sources.options("agent")}
-    allowed = [name for name, option in options.items() if option.get("kind") in BASE_KINDS]
-    if base not in allowed:
+    options = {option: dict(sources.option("agent", option)["agent"]) for option in sources.options("agent")}
+    allowed = [option for option, agent in options.items() if agent.get("kind") in BASE_KINDS]
+    if name not in allowed:
         raise ConfigError(
-            f"agent.base={base}: must be a scheduler whose actions follow from the state: {one_of(allowed)}"
-            f"{did_you_mean(base, allowed)}"
+            f"{key}={name}: must be a scheduler whose actions follow from the state: {one_of(allowed)}"
+            f"{did_you_mean(name, allowed)}"
         )
-    agent["base_agent"] = options[base]
+    node[filled_key] = options[name]
 
 
 def refuse_idle_keys(keys: list[str], tree: Mapping[str, Any]) -> None:

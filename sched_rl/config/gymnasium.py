@@ -41,6 +41,8 @@ def suit_gymnasium(tree: dict[str, Any]) -> None:
         agent.update(SWITCHED)
         if agent.get("gamma") == 1:
             agent["gamma"] = ENDLESS_GAMMA
+        if isinstance(warm_start := agent.get("warm_start"), dict):
+            warm_start["teacher"] = None
         if isinstance(network := agent.get("network"), dict) and network.get("kind") == "mlp":
             network["observation"] = "raw"
 
@@ -68,6 +70,8 @@ def gymnasium_problem(config: Config) -> str | None:
     for key in _FIXED:
         if (value := getattr(agent, key)) != SWITCHED[key]:
             return f"agent.{key}={show(value)}: speaks of jobs, and env={KIND} has none; leave it out"
+    if (teacher := agent.warm_start.teacher) is not None:
+        return f"agent.warm_start.teacher={teacher}: schedules jobs, and env={KIND} has none; leave it out"
     if config.baselines:
         return f"baselines={show(config.baselines)}: schedule jobs, and env={KIND} has none; leave them out"
     if config.pathology is not None:

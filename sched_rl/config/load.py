@@ -14,7 +14,13 @@ from sched_rl.config.changes import changes, shortened
 from sched_rl.config.choices import check_choice, is_choice, refuse_absent_groups
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
-from sched_rl.config.families import LEARNED_KINDS, add_base, add_baselines, add_families, refuse_idle_keys
+from sched_rl.config.families import (
+    LEARNED_KINDS,
+    add_baselines,
+    add_families,
+    add_followed,
+    refuse_idle_keys,
+)
 from sched_rl.config.gymnasium import suit_gymnasium
 from sched_rl.config.overrides import parse_overrides, refuse_sweep
 from sched_rl.config.record import config_from_dict
@@ -100,7 +106,7 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     add_families(plain, sources, recorded.get("families") or {})
     add_baselines(plain, sources, recorded.get("baseline_agents") or {})
     if isinstance(plain.get("agent"), dict):
-        add_base(plain["agent"], sources)
+        add_followed(plain["agent"], sources)
     complete_sweep(plain)
     config = tree_to_config(plain)
     check_config(config)

@@ -201,46 +201,6 @@ ObjectiveConfig = MeanObjectiveConfig | GroupDroConfig | CvarConfig | PlrConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class PpoConfig:
-    """Proximal policy optimisation with six clamps, each off at 0 (target_kl, max_grad_norm, ... <= 0)."""
-
-    kind: Literal["ppo"]
-    name: str
-    total_steps: int
-    num_envs: int
-    rollout_steps: int
-    num_minibatches: int
-    update_epochs: int
-    lr: float
-    value_lr_scale: float
-    gamma: float
-    discount_time_s: float | None
-    gae_lambda: float
-    clip_coef: float
-    vf_clip_coef: float
-    ent_coef: float
-    ent_coef_end_frac: float
-    vf_coef: float
-    max_grad_norm: float
-    entropy_jump_clip: float
-    target_kl: float
-    kl_stop: Literal["minibatch", "epoch"]
-    mask_actions: bool
-    voluntary_waits: bool
-    bootstrap_truncated: bool
-    normalize_advantages: bool
-    normalize_over: Literal["choices", "all"]
-    scale_returns: bool
-    shape_rewards: bool
-    stagger_starts: bool
-    average_decay: float
-    kernel: Kernel
-    network: NetworkConfig
-    lr_schedule: LrScheduleConfig
-    objective: ObjectiveConfig
-
-
-@dataclass(frozen=True, kw_only=True)
 class PriorityRuleConfig:
     """Jobs in the order of a rule. On the playbook's clusters it starts the first of the window that fits.
 
@@ -282,6 +242,63 @@ class LinearScoreConfig:
     name: str
     weights: tuple[float, ...]
     noop_threshold: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStartConfig:
+    """Before it learns from rewards, the policy imitates a fixed scheduler (teacher null: it does not).
+
+    `teacher_agent` is the scheduler that `teacher` names, filled in at load.
+    """
+
+    teacher: str | None
+    num_rollouts: int
+    num_epochs: int
+    lr: float
+    temperature: float
+    critic_updates: int
+    teacher_agent: PriorityRuleConfig | LinearScoreConfig | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfig:
+    """Proximal policy optimisation with six clamps, each off at 0 (target_kl, max_grad_norm, ... <= 0)."""
+
+    kind: Literal["ppo"]
+    name: str
+    total_steps: int
+    num_envs: int
+    rollout_steps: int
+    num_minibatches: int
+    update_epochs: int
+    lr: float
+    value_lr_scale: float
+    gamma: float
+    discount_time_s: float | None
+    gae_lambda: float
+    clip_coef: float
+    vf_clip_coef: float
+    ent_coef: float
+    ent_coef_end_frac: float
+    vf_coef: float
+    max_grad_norm: float
+    entropy_jump_clip: float
+    target_kl: float
+    kl_stop: Literal["minibatch", "epoch"]
+    mask_actions: bool
+    voluntary_waits: bool
+    bootstrap_truncated: bool
+    normalize_advantages: bool
+    normalize_over: Literal["choices", "all"]
+    scale_returns: bool
+    shape_rewards: bool
+    stagger_starts: bool
+    average_decay: float
+    kernel: Kernel
+    warm_start: WarmStartConfig
+    network: NetworkConfig
+    lr_schedule: LrScheduleConfig
+    objective: ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from sched_rl.config.convert import field_types, show
-from sched_rl.config.schema import AgentConfig, Config, EnvConfig, PriorityRuleConfig, RolloutConfig
+from sched_rl.config.schema import (
+    AgentConfig,
+    Config,
+    EnvConfig,
+    PpoConfig,
+    PriorityRuleConfig,
+    RolloutConfig,
+)
 from sched_rl.config.sites import SiteConfig, TraceConfig
 
 KIND = "site"
@@ -17,7 +24,7 @@ _NUM_SPLITS = 4
 
 
 def suit_site(tree: dict[str, Any]) -> None:
-    """Take the textbook's schedulers for baselines, and drop what recipes say of other clusters, in place."""
+    """Baselines of the textbook, a random start, and nothing that recipes say of other clusters; in place."""
     env = tree.get("env")
     if not isinstance(env, dict) or env.get("kind") != KIND:
         return
@@ -25,11 +32,16 @@ def suit_site(tree: dict[str, Any]) -> None:
     tree["env"] = {key: value for key, value in env.items() if key in known or key not in of_clusters}
     if tree.get("baselines"):
         tree["baselines"] = list(BASELINES)
+    agent = tree.get("agent")
+    if isinstance(agent, dict) and isinstance(agent.get("warm_start"), dict):
+        agent["warm_start"]["teacher"] = None
 
 
 def site_problem(config: Config) -> str | None:
     """What contradicts a batch cluster, or needs one, in one line."""
     env, agents = config.env, (config.agent, *config.baseline_agents.values())
+    if isinstance(config.agent, PpoConfig) and config.agent.warm_start.teacher_agent is not None:
+        agents = (*agents, config.agent.warm_start.teacher_agent)
     if isinstance(env, EnvConfig):
         return next(filter(None, (_playbook_problem(agent, env) for agent in agents)), None)
     if not isinstance(env, SiteConfig):

@@ -18,6 +18,7 @@ from sched_rl.config.schema import (
     MlpConfig,
     PpoConfig,
     ScorerConfig,
+    WarmStartConfig,
 )
 from sched_rl.envs.layout import ObservationLayout
 
@@ -43,6 +44,11 @@ NETWORKS = {
         value_hidden_sizes=(16,),
     ),
 }
+
+
+COLD_START = WarmStartConfig(
+    teacher=None, num_rollouts=1, num_epochs=1, lr=1e-3, temperature=1.0, critic_updates=0, teacher_agent=None
+)
 
 
 @dataclass(frozen=True)
@@ -273,6 +279,7 @@ def make_config() -> Callable[..., PpoConfig]:
             "average_decay": 0.0,
             "scale_returns": False,
             "kernel": "dense",
+            "warm_start": COLD_START,
             "network": NETWORKS["scorer"],
             "lr_schedule": ConstantScheduleConfig(kind="constant"),
             "objective": MeanObjectiveConfig(kind="mean"),

@@ -1,0 +1,138 @@
+"""A warm start: before it learns from rewards, the policy learns to choose as a fixed scheduler does.
+
+Behaviour cloning (Pomerleau 1991): maximise the likelihood of the teacher's choices on training workloads. A random
+policy on an overloaded cluster fills the queue's window with what it left behind, and PPO that starts there settles
+where wide jobs wait for the end; one that starts near a good rule does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from sched_rl.agents.distributions import masked_log_softmax
+from sched_rl.agents.environment import TYPICAL_STEPS_PER_JOB
+from sched_rl.agents.networks import ActorCritic
+from sched_rl.config.schema import Config, FixedSchedulerConfig, PpoConfig
+from sched_rl.envs.vector import VectorClusterEnv
+from sched_rl.errors import ConfigError
+from sched_rl.schedulers.registry import build_scheduler
+from sched_rl.seeding import stream
+
+#: Samples of a minibatch.
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Imitated:
+    """What an imitation did.
+
+    Environment steps that the teacher took, and the share of its last choices that the
+    network would have made as well, before it learned from them.
+    """
+
+    teacher_steps: int
+    agreement: float
+
+
+def imitate(
+    config: Config,
+    agent: PpoConfig,
+    network: ActorCritic,
+    teacher: FixedSchedulerConfig,
+    *,
+    num_rollouts: int,
+    num_epochs: int,
+    lr: float,
+) -> Imitated:
+    """Teach a network's policy what a fixed scheduler chooses, a rollout of the agent's size at a time.
+
+    The scheduler reads an encoding of its own: two environments of one seed see the same states.
+
+    Args:
+        config: of the run, whose clusters and seed are played.
+        agent: sizes of a rollout, and the network's encoding.
+        network: whose policy is changed, in place; the critic stays as it is.
+        teacher: the scheduler.
+        num_rollouts: rollouts that the teacher plays.
+        num_epochs: passes over each of them.
+        lr: learning rate of the imitation.
+    """
+    optimizer = torch.optim.Adam(network.policy.parameters(), lr=lr)
+    draws = stream(config.seed, "imitation")
+    device = next(network.parameters()).device
+    agreement = float("nan")
+    for actions, observations, masks in _demonstrations(config, agent, teacher, num_rollouts):
+        chosen = np.flatnonzero(masks.sum(1) > 1)
+        data = [torch.from_numpy(array[chosen]).to(device) for array in (observations, masks, actions)]
+        agreement = _agreement(network, *data)
+        for _ in range(num_epochs):
+            order = torch.from_numpy(draws.permutation(len(chosen))).to(device)
+            for samples in order.split(_BATCH):
+                observation, mask, action = (array[samples] for array in data)
+                loss = functional.nll_loss(masked_log_softmax(network.logits(observation), mask), action)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    return Imitated(num_rollouts * agent.rollout_steps * agent.num_envs, agreement)
+
+
+@torch.no_grad()
+def scale_logits(network: ActorCritic, factor: float) -> None:
+    """Scale the differences between the policy's logits: below 1 it explores more, in the same order of preference.
+
+    Raises:
+        ConfigError: when the policy does not end in a linear layer.
+    """
+    head, noop_bias = getattr(network.policy, "head", None), getattr(network.policy, "noop_bias", None)
+    if not isinstance(head, torch.nn.Linear):
+        raise ConfigError("the logits of this network cannot be scaled: its policy has no linear head")
+    head.weight.mul_(factor)
+    head.bias.mul_(factor)
+    if isinstance(noop_bias, torch.nn.Parameter):
+        noop_bias.mul_(factor)
+
+
+@torch.no_grad()
+def _agreement(
+    network: ActorCritic, observations: torch.Tensor, masks: torch.Tensor, actions: torch.Tensor
+) -> float:
+    same = [
+        masked_log_softmax(network.logits(observation), mask).argmax(1) == action
+        for observation, mask, action in zip(
+            *(tensor.split(_BATCH) for tensor in (observations, masks, actions)), strict=True
+        )
+    ]
+    return float(torch.cat(same).float().mean())
+
+
+def _demonstrations(
+    config: Config, agent: PpoConfig, teacher_config: FixedSchedulerConfig, num_rollouts: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
+    """A rollout at a time: what the teacher did, int64 (M,), and the network's observations (M, D) and masks (M, A)."""
+    teacher, everyone = build_scheduler(teacher_config), np.ones(agent.num_envs, np.bool_)
+    teacher_env, env = (
+        VectorClusterEnv(
+            config.scheduling, encoding, agent.num_envs, seed=config.seed, families=config.families
+        )
+        for encoding in (teacher.encoding, agent.network.observation)
+    )
+    teacher_env.reset()
+    env.reset()
+    if agent.stagger_starts:
+        for each in (teacher_env, env):
+            each.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
+    for _ in range(num_rollouts):
+        steps = []
+        for _ in range(agent.rollout_steps):
+            actions = teacher.actions(teacher_env.observation, teacher_env.action_mask, everyone)
+            steps.append((actions, env.observation.copy(), env.action_mask.copy()))
+            teacher_env.step(actions)
+            env.step(actions)
+        actions, observations, masks = (np.concatenate(column) for column in zip(*steps, strict=True))
+        yield actions, observations, masks
