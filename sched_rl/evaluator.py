@@ -16,6 +16,7 @@ from sched_rl.evaluation.baselines import judge_baselines
 from sched_rl.evaluation.blocks import make_blocks
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
+from sched_rl.evaluation.schedule_swf import SUFFIXES, write_schedule_swf
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
 from sched_rl.reporting.final_table import final_table
 from sched_rl.reporting.table_views import print_table
@@ -63,7 +64,10 @@ def run_evaluate(
         write_json(output, judged[name] | ({"baselines": baselines} if baselines else {}))
         print(f"wrote {output}")
     if schedule_output is not None:
-        write_schedule_csv(schedule_output, evaluation.episodes)
+        if schedule_output.name.endswith(SUFFIXES):
+            write_schedule_swf(schedule_output, evaluation.episodes, config.env)
+        else:
+            write_schedule_csv(schedule_output, evaluation.episodes)
         print(f"wrote {schedule_output}")
     return 0
 

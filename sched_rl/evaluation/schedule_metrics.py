@@ -91,3 +91,43 @@ def metrics_by_width(
                 "mean_bounded_slowdown": float(slowdown[members].mean()),
             }
     return classes
+
+
+#: Classes of run times, each up to its limit in seconds.
+LENGTH_CLASSES = {
+    "<1min": 60.0,
+    "<10min": 600.0,
+    "<1h": 3600.0,
+    "<6h": 21600.0,
+    "<24h": 86400.0,
+    ">=24h": np.inf,
+}
+
+
+def metrics_by_length(jobs: NDArray[Any], end_s: float) -> dict[str, dict[str, float]]:
+    """Jobs, mean wait and mean bounded slowdown by class of run time, arrived jobs only."""
+    limits = np.array(list(LENGTH_CLASSES.values()))
+    return _metrics_by_class(
+        jobs, end_s, np.array(list(LENGTH_CLASSES))[np.searchsorted(limits, jobs["duration_s"], "right")]
+    )
+
+
+def metrics_by_user(jobs: NDArray[Any], end_s: float) -> dict[str, dict[str, float]]:
+    """As `metrics_by_length`, by user; those that the trace does not name are `unknown`."""
+    return _metrics_by_class(jobs, end_s, np.where(jobs["user"] < 0, "unknown", jobs["user"].astype(str)))
+
+
+def _metrics_by_class(
+    jobs: NDArray[Any], end_s: float, label: NDArray[np.str_]
+) -> dict[str, dict[str, float]]:
+    wait_s, slowdown = waits_and_slowdowns(jobs, end_s)
+    arrived = jobs["submit_s"] <= end_s
+    return {
+        str(name): {
+            "jobs": float(members.sum()),
+            "mean_wait_s": float(wait_s[members].mean()),
+            "mean_bounded_slowdown": float(slowdown[members].mean()),
+        }
+        for name in np.unique(label[arrived])
+        if (members := arrived & (label == name)).any()
+    }

@@ -11,7 +11,12 @@ import numpy as np
 from sched_rl.config.schema import EnvConfig
 from sched_rl.evaluation.blocks import Block
 from sched_rl.evaluation.runner import Episode, run_blocks
-from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
+from sched_rl.evaluation.schedule_metrics import (
+    LENGTH_CLASSES,
+    SCHEDULE_METRICS,
+    metrics_by_length,
+    metrics_by_user,
+)
 from sched_rl.schedulers.base import Scheduler
 
 
@@ -92,6 +97,7 @@ def evaluation_json(evaluation: Evaluation, *, agent: str, env: str, split: str)
         **action_shares(evaluation.episodes),
         **_mean_metrics(evaluation.episodes),
         "by_width": mean_by_width(evaluation.episodes),
+        **_classes_of_traces(evaluation.episodes),
         "blocks": [_block_json(evaluation, b) for b in range(len(evaluation.block_names))],
         "episodes": evaluation.numbers(),
     }
@@ -122,14 +128,34 @@ def _mean_metrics(episodes: Sequence[Episode]) -> dict[str, float | None]:
 
 def mean_by_width(episodes: Sequence[Episode]) -> dict[str, dict[str, float]]:
     """Per width class, over all jobs of the episodes: their number, mean wait and mean bounded slowdown."""
-    classes = [episode.by_width for episode in episodes]
-    widths = sorted({width for by_width in classes for width in by_width}, key=lambda w: int(w.split("-")[0]))
+    pooled = _pooled([episode.by_width for episode in episodes])
+    return dict(sorted(pooled.items(), key=lambda item: int(item[0].split("-")[0])))
+
+
+def _classes_of_traces(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """By class of run time and by user, where the jobs are a trace's."""
+    if "user" not in (episodes[0].schedule.dtype.names or ()):
+        return {}
+    by_length, by_user = [], []
+    for episode in episodes:
+        jobs, end_s = episode.schedule[episode.scored], episode.numbers["end_time"]
+        by_length.append(metrics_by_length(jobs, end_s))
+        by_user.append(metrics_by_user(jobs, end_s))
+    lengths = _pooled(by_length)
+    return {
+        "by_length": {name: lengths[name] for name in LENGTH_CLASSES if name in lengths},
+        "by_user": _pooled(by_user),
+    }
+
+
+def _pooled(classes: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Several episodes' classes together, weighted by their jobs."""
     pooled: dict[str, dict[str, float]] = {}
-    for width in widths:
-        parts = [by_width[width] for by_width in classes if width in by_width]
+    for name in dict.fromkeys(name for of_episode in classes for name in of_episode):
+        parts = [of_episode[name] for of_episode in classes if name in of_episode]
         jobs = sum(part["jobs"] for part in parts)
-        pooled[width] = {"jobs": jobs} | {
-            name: sum(part[name] * part["jobs"] for part in parts) / jobs
-            for name in ("mean_wait_s", "mean_bounded_slowdown")
+        pooled[name] = {"jobs": jobs} | {
+            metric: sum(part[metric] * part["jobs"] for part in parts) / jobs
+            for metric in ("mean_wait_s", "mean_bounded_slowdown")
         }
     return pooled
