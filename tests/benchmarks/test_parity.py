@@ -62,3 +62,4 @@ def test_what_the_peer_has_not_is_off():
             0.0,
         )
         assert (agent.voluntary_waits, agent.bootstrap_truncated, agent.normalize_over) == (True, True, "all")
+        assert agent.warm_start.teacher is None

@@ -21,6 +21,7 @@ COMMON = (
     ),
     *("agent.scale_returns=false", "agent.average_decay=0", "agent.shape_rewards=false"),
     *("agent.bootstrap_truncated=true", "agent.voluntary_waits=true", "agent.stagger_starts=false"),
+    "agent.warm_start.teacher=null",
 )
 PROBLEMS: dict[str, tuple[str, ...]] = {
     "playbook": (
