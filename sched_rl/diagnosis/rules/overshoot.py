@@ -16,10 +16,12 @@ def _detect(signals: Signals) -> Signature | None:
         if inside:
             return _signature(signals, inside, drop.best, drop.last, -drop.difference.mean)
     replaced, last = signals.kl_gross, signals.num_evals - 1
-    if not replaced or not signals.has_enough or signals.starts_sure:
+    if not replaced or not signals.has_enough or signals.saws:
+        return None
+    if signals.starts_sure:
         return None  # a policy that was sure from the start moves far with every step that it is forced to
     goes_on = all(e in replaced for e in range(last - signals.limits.persistence_evaluations + 1, last + 1))
-    if not goes_on and (signals.rises_after(replaced[0]) or signals.saws):
+    if not goes_on and signals.rises_after(replaced[0]):
         return None
     return _signature(signals, replaced, max(replaced[0] - 1, 0), signals.num_evals - 1, None)
 
