@@ -49,6 +49,7 @@ def check_training(config: Config) -> None:
         ConfigError: one line on the first rule that does not hold.
     """
     _raise_if(_training_observation(config))
+    _raise_if(_objective(config))
     if config.eval.split != "val":
         raise ConfigError(
             f"eval.split={config.eval.split}: training selects on val; read {config.eval.split} with "
@@ -222,7 +223,6 @@ _RULES: tuple[Callable[[Config], str | None], ...] = (
     site_problem,
     _rollout,
     _network,
-    _objective,
     _weights,
     _futures,
     _modelled,
