@@ -89,7 +89,7 @@ def told(case, draws):
     return None
 
 
-@pytest.mark.parametrize("count", [500, MANY])
+@pytest.mark.parametrize("count", [200, MANY])
 def test_traces(tmp_path, capsys, count):
     lines = [
         f"{i} {i * 7} -1 {10 + i} {1 + i % 8} -1 -1 {1 + i % 8} {20 + i} " + "-1 " * 9 for i in range(1, 30)
@@ -133,7 +133,7 @@ def curves() -> bytes:
     return out.getvalue().encode()
 
 
-@pytest.mark.parametrize("count", [200, MANY])
+@pytest.mark.parametrize("count", [100, MANY])
 def test_checkpoints_under_a_matching_digest(tmp_path, capsys, count):
     store = CheckpointStore(tmp_path / "checkpoints")
     store.save_periodic(
@@ -166,7 +166,7 @@ SOUND = [
 ]
 
 
-@pytest.mark.parametrize("count", [60, MANY])
+@pytest.mark.parametrize("count", [30, MANY])
 def test_overrides(capsys, count):
     sources = ConfigSources(())
 

@@ -15,12 +15,11 @@ import pytest
 
 from sched_rl.checkpoint import CheckpointStore
 from sched_rl.tracking.tables import read_lines
+from sched_rl.train import main
 
-NUM_UPDATES = 96
 #: A few seconds of training, a checkpoint every second update, tracked.
 TRAINING = [
     "debug=smoke",
-    f"agent.total_steps={NUM_UPDATES * 256}",
     "run.checkpoint_every_updates=2",
     "eval.every_updates=3",
     "baselines=[sjf]",
@@ -45,15 +44,21 @@ def logged(folder: Path) -> list[tuple[str, int, float]]:
     return [row for row in found if not row[0].startswith("timing/")]
 
 
-def train_with_kills(folder: Path, kills: int, draws: random.Random) -> int:
-    """Kill the training so often, at random moments; returns how often it was alive when it was killed.
+def train_with_kills(folder: Path, training: list[str], kills: list[int], draws: random.Random) -> int:
+    """Kill the training at random moments; returns how often it was alive when it was killed.
 
     Every kill comes later than the last one: somewhere in an update, its evaluation or its save, which a row of
     metrics.csv and a moment after it choose, or (one in three) while the resumed process starts.
+
+    Args:
+        folder: where it runs.
+        training: its command line.
+        kills: the updates, in order.
+        draws: of the moments.
     """
     run, alive = folder / "run", 0
-    process = start(folder, *TRAINING, "run.folder=run")
-    for update in sorted(draws.sample(range(4, NUM_UPDATES - 20), kills)):
+    process = start(folder, *training)
+    for update in kills:
         if alive and draws.random() < 1 / 3:
             time.sleep(draws.uniform(0.0, 1.5))
         else:
@@ -96,13 +101,16 @@ def wait_until_free(run: Path) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_kills_change_no_number(tmp_path, capsys, kills):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+@pytest.mark.parametrize(("kills", "num_updates"), [(1, 32), pytest.param(10, 96, marks=pytest.mark.slow)])
+def test_kills_change_no_number(tmp_path, capsys, monkeypatch, kills, num_updates):
+    whole, broken, draws = tmp_path / "whole", tmp_path / "broken", random.Random(kills)
+    training = [*TRAINING, f"agent.total_steps={num_updates * 256}", "run.folder=run"]
     for folder in (whole, broken):
         folder.mkdir()
-    assert start(whole, *TRAINING, "run.folder=run").wait(timeout=PATIENCE_S) == 0
-    assert train_with_kills(broken, kills, random.Random(kills)) == kills
+    monkeypatch.chdir(whole)
+    assert main(training) == 0
+    moments = sorted(draws.sample(range(4, num_updates - 20), kills))
+    assert train_with_kills(broken, training, moments, draws) == kills
     for name in ("metrics.csv", "evaluations.csv", "baselines.json"):
         assert (broken / "run" / name).read_bytes() == (whole / "run" / name).read_bytes(), name
     states = [CheckpointStore(folder / "run" / "checkpoints").latest() for folder in (broken, whole)]
@@ -112,6 +120,6 @@ def test_kills_change_no_number(tmp_path, capsys, kills):
     assert rows == logged(whole)
     counts = collections.Counter((key, step) for key, step, _ in rows)
     assert set(counts.values()) == {1}
-    assert len(read_lines(broken / "run" / "metrics.csv")) == NUM_UPDATES + 2
+    assert len(read_lines(broken / "run" / "metrics.csv")) == num_updates + 2
     with capsys.disabled():
         print(f" {kills} of {kills} kills, {len(rows):,} MLflow rows equal", end="")

@@ -425,8 +425,9 @@ def start_together(folder, count):
     return [(starter.returncode, stderr) for starter, (_, stderr) in ends]
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
-def test_starters_on_a_fresh_store_all_live_and_say_nothing(tmp_path, count):
+@pytest.mark.slow
+def test_eight_starters_on_a_fresh_store_all_live_and_say_nothing(tmp_path):
+    count = 8
     assert start_together(tmp_path, count) == [(0, "")] * count
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     runs = runs_of(uri)
