@@ -203,7 +203,7 @@ def test_an_environment_that_cannot_be_used_is_refused_before_a_folder_is_made(
         (["agent/network=mlp", "baselines=[sjf]"], "baselines=.sjf.: schedule jobs"),
         (["agent/network=mlp", "agent.stagger_starts=true"], "agent.stagger_starts=true: speaks of jobs"),
         (["agent/network=mlp", "agent.voluntary_waits=false"], "agent.voluntary_waits=false: speaks of jobs"),
-        (["agent/network=mlp", "eval=family_blocks"], "env=gymnasium has no workload families"),
+        (["agent/network=mlp", "eval=family_blocks"], "has no workload families; write eval=playbook"),
         (["agent/network=mlp", "env.num_gpus=4"], "env=gymnasium has no num_gpus"),
     ],
 )
