@@ -7,6 +7,7 @@ it is written down in analysis/results/diagnosis_bench_looks.jsonl.
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -14,11 +15,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.diagnosis_bench.plan import HALVES, HEALTHY, KINDS, PlannedRun, planned_runs
 from analysis.diagnosis_bench.training import train_missing
 from sched_rl.errors import ConfigError, SchedRLError
 from sched_rl.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from analysis.diagnosis_bench.judging import Verdict
 
 RESULTS = Path("analysis/results")
 LOOKS = RESULTS / "diagnosis_bench_looks.jsonl"
@@ -118,7 +123,24 @@ def _judge(runs: Sequence[PlannedRun], options: Options) -> None:
     picture.with_suffix(".md").write_text(text, encoding="utf-8")
     table = picture.with_suffix(".json")
     table.write_text(json.dumps(rows, indent=1, default=str) + "\n", encoding="utf-8")
-    print(f"\nwrote {picture}, .md and .json")
+    _write_csv(picture.with_suffix(".csv"), verdicts)
+    print(f"\nwrote {picture}, .md, .json and .csv")
+
+
+def _write_csv(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """A row a run; empty where a finding never opened, or could not."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            ["kind", "setting", "seed", "expected", "primary", "right", "findings"]
+            + ["visible", "opened", "delay", "evaluations", "labelled_healthy"]
+        )
+        for each in verdicts:
+            label = None if each.label is None else each.label.is_healthy
+            writer.writerow(
+                [each.run.kind, each.run.setting, each.run.seed, each.expected, each.primary, each.is_right]
+                + [" ".join(each.findings), each.visible, each.opened, each.delay, each.evaluations, label]
+            )
 
 
 def _write_down_the_look(options: Options) -> None:
