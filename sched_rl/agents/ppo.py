@@ -27,7 +27,7 @@ from sched_rl.agents.perceptrons import MlpEvaluator
 from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
 from sched_rl.agents.schedules import ent_coef_at, lr_factor, num_critic_updates
-from sched_rl.agents.update import PolicyUpdate, copied
+from sched_rl.agents.update import STEP_COLUMNS, PolicyUpdate, copied
 from sched_rl.config.schema import Config, FixedSchedulerConfig, PpoConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import ConfigError, SimulationError
@@ -163,6 +163,8 @@ class PPO:
             "learn_s": time.perf_counter() - valued_s,
         }
         metrics = {"lr": policy_lr, "ent_coef": ent_coef, **log.metrics(self.config)}
+        if policy_lr == 0.0:  # a policy that is held takes no step, not a tiny one
+            metrics |= dict.fromkeys(STEP_COLUMNS, float("nan"))
         if self.objective is not None:
             metrics |= self.objective.metrics()
         return {**stats.metrics, **metrics, **self._advantage_metrics()}

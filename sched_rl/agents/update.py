@@ -26,6 +26,9 @@ _REMEDY = (
     "or look for infinite rewards or observations"
 )
 
+#: Columns that measure how far an update moved the policy.
+STEP_COLUMNS = ("approx_kl", "approx_kl_last", "approx_kl_mean", "approx_kl_max", "approx_kl_k1", "clipfrac")
+
 
 @dataclass
 class MinibatchLog:
