@@ -131,16 +131,14 @@ def _write_csv(path: Path, verdicts: Sequence[Verdict]) -> None:
     """A row a run; empty where a finding never opened, or could not."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["kind", "setting", "seed", "expected", "primary", "right", "findings"]
-            + ["visible", "opened", "delay", "evaluations", "labelled_healthy"]
-        )
+        names = "kind setting seed expected primary right findings visible opened delay evaluations labelled_healthy"
+        writer.writerow(names.split())
         for each in verdicts:
+            run, findings = each.run, " ".join(each.findings)
             label = None if each.label is None else each.label.is_healthy
-            writer.writerow(
-                [each.run.kind, each.run.setting, each.run.seed, each.expected, each.primary, each.is_right]
-                + [" ".join(each.findings), each.visible, each.opened, each.delay, each.evaluations, label]
-            )
+            row: list[object] = [run.kind, run.setting, run.seed, each.expected, each.primary, each.is_right]
+            row += [findings, each.visible, each.opened, each.delay, each.evaluations, label]
+            writer.writerow(row)
 
 
 def _write_down_the_look(options: Options) -> None:
