@@ -156,7 +156,7 @@ class VectorClusterEnv:
 
     def family_of(self, seed: int) -> str:
         """The name of the workload family that a seed draws."""
-        return self._source.family(seed).name
+        return str(self._source.family(seed).name)
 
     def _last_step(self, name: str) -> NDArray[Any]:
         # The simulator's records themselves: copying all six would take longer than stepping a small batch.

@@ -29,7 +29,7 @@ def slowdown_at(state: SiteState, c: int, row: int, start_s: float) -> float:
     """Bounded slowdown of a job that starts then."""
     run_s = state.run_s[c, row]
     wait_s = start_s - state.submit_s[c, row]
-    return max(1.0, (wait_s + run_s) / max(run_s, SLOWDOWN_THRESHOLD_S))
+    return float(max(1.0, (wait_s + run_s) / max(run_s, SLOWDOWN_THRESHOLD_S)))
 
 
 @kernel
