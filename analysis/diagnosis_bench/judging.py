@@ -11,6 +11,7 @@ import numpy as np
 from analysis.diagnosis_bench.labels import Label, label_of
 from analysis.diagnosis_bench.onset import visible_at
 from analysis.diagnosis_bench.plan import HEALTHY, PlannedRun
+from analysis.diagnosis_bench.training import is_finished
 from sched_rl.config.record import CONFIG_FILE, load_config_file
 from sched_rl.diagnosis.checks.subject import Subject
 from sched_rl.diagnosis.curves import EvaluationTable, RunCurves
@@ -71,8 +72,8 @@ def judge_all(
     verdicts = []
     for number, run in enumerate(runs, start=1):
         folder = root / run.folder
-        if not (folder / "evaluations.csv").is_file():
-            say(f"left out, not trained: {run.folder}")
+        if not (folder / "evaluations.csv").is_file() or not is_finished(folder):
+            say(f"left out, not trained to its end: {run.folder}")
             continue
         verdict = judge(run, folder, with_delay=with_delay)
         verdicts.append(verdict)
