@@ -153,9 +153,11 @@ def key_comments(path: Path) -> dict[str, str]:
 
 def _comments(primary: str, choices: Sequence[str], sources: ConfigSources) -> dict[str, str]:
     comments: dict[str, str] = {}
-    for package, path in sources.files(primary, choices):
-        for key, comment in key_comments(path).items():
-            comments[f"{package}.{key}".lstrip(".").replace("if_learned.", "agent.")] = comment
+    for package, file in sources.files(primary, choices):
+        for key, comment in key_comments(file).items():
+            path = f"{package}.{key}".lstrip(".")
+            _, of_agent, rest = path.partition("if_learned.")
+            comments[f"agent.{rest}" if of_agent else path] = comment
     return comments
 
 

@@ -1,8 +1,8 @@
 """A warm start: before it learns from rewards, the policy learns to choose as a fixed scheduler does.
 
-Behaviour cloning (Pomerleau 1991): maximise the likelihood of the teacher's choices on training workloads. A random
-policy on an overloaded cluster fills the queue's window with what it left behind, and PPO that starts there settles
-where wide jobs wait for the end; one that starts near a good rule does not.
+Behaviour cloning (Pomerleau 1991): maximise the likelihood of the teacher's choices on training workloads. On the
+overloaded cluster PPO settles below a good rule when it starts at random, and well above it when it starts from that
+rule; on the playbook's it needs no teacher, and one keeps it near the teacher (analysis/results/learning.md).
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ SHARED_KEYS = (
 
 #: Kinds of agents that learn; the others are fixed.
 LEARNED_KINDS = ("ppo",)
+#: Keys of the agent that an env, or a recipe over it, sets where it learns.
+IF_LEARNED = "if_learned"
 
 #: Kinds of schedulers that a rollout can follow: what they do follows from the state.
 BASE_KINDS = ("priority_rule", "linear_score")
@@ -138,6 +140,7 @@ def _family(
         family = dict(recorded[name])
     elif name in options:
         family = dict(sources.option("env", name)["env"])
+        family.pop(IF_LEARNED, None)
     else:
         raise ConfigError(f"{text}: no env named {name}{did_you_mean(name, options)}")
     if family.get("kind"):

@@ -15,6 +15,7 @@ from sched_rl.config.choices import check_choice, is_choice, refuse_absent_group
 from sched_rl.config.compose import HYDRA_LOCK, ConfigSources
 from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import (
+    IF_LEARNED,
     LEARNED_KINDS,
     add_baselines,
     add_families,
@@ -88,14 +89,14 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     recorded_run = _last_value(values, base_key)
     recorded: dict[str, Any] = {}
     if recorded_run is None:
-        tree = _with_learned_keys(_compose(primary, choices, sources))
+        tree = _with_learned_keys(_compose(primary, choices, sources), choices)
         suit_gymnasium(tree)
         suit_site(tree)
     else:
         refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))
         tree = with_choices(recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
-        tree = _with_learned_keys(tree)
+        tree = _with_learned_keys(tree, choices)
     config_tree = OmegaConf.create(tree)
     for override in values:
         set_value(config_tree, override, sources)
@@ -186,12 +187,19 @@ def _refuse_untrained(primary: str, agent: Mapping[str, Any] | None) -> None:
         raise ConfigError(f"agent={agent.get('name')}: learns; give checkpoint=RUN_FOLDER_OR_FILE instead")
 
 
-def _with_learned_keys(tree: dict[str, Any]) -> dict[str, Any]:
-    """`if_learned` holds keys of agent that recipes set where the agent learns."""
-    learned = tree.pop("if_learned", None) or {}
-    agent = tree.get("agent")
+def _with_learned_keys(tree: dict[str, Any], choices: Sequence[Override]) -> dict[str, Any]:
+    """`if_learned` holds keys of agent that an env, or a recipe over it, sets where the agent learns.
+
+    A part that the command line chose, such as agent/network, is the command line's.
+    """
+    chosen = {override.key_or_group.removeprefix("agent/") for override in choices}
+    env, agent = tree.get("env"), tree.get("agent")
+    of_env = env.pop(IF_LEARNED, None) if isinstance(env, dict) else None
+    of_recipe = tree.pop(IF_LEARNED, None)
     if isinstance(agent, Mapping) and agent.get("kind") in LEARNED_KINDS:
-        tree["agent"] = merged(agent, learned)
+        for keys in (of_env or {}, of_recipe or {}):
+            agent = merged(agent, {key: value for key, value in keys.items() if key not in chosen})
+        tree["agent"] = agent
     return tree
 
 

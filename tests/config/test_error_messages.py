@@ -45,7 +45,7 @@ TRAIN = [
     ("agent.lr.start=0.1", "unknown key agent.lr.start"),
     ("agent/netwrk=mlp", "unknown group agent/netwrk (did you mean agent/network?)"),
     ("~agent.lr", "~agent.lr: every key is needed; a key cannot be deleted"),
-    ("~env", f"~env: a group cannot be deleted; choose {ENVS[:-10]} or playbook"),
+    ("~env", f"~env: a group cannot be deleted; choose {' or '.join(ENVS.rsplit(', ', 1))}"),
     ("+agent.lr=1", "+agent.lr=1: agent.lr exists already; write agent.lr=1"),
     # keys that what was chosen does not have
     ("agent=sjf agent/network=mlp", "agent=sjf has no network"),

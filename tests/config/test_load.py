@@ -178,6 +178,20 @@ class TestFoldersOfOthers:
         mixture = load_config("train", ["env=mixed", "env.families=[mine,light]"], [tmp_path])
         assert mixture.families["mine"].burst_prob == 0.1
 
+    def test_may_set_keys_of_the_agent_that_learns_there(self, tmp_path):
+        (tmp_path / "env").mkdir()
+        (tmp_path / "env" / "mine.yaml").write_text(
+            "# My cluster\ndefaults:\n  - playbook\n  - _self_\nname: mine\nif_learned: {lr: 0.0007, gamma: 0.5}\n"
+        )
+        recipe = {
+            "train": ["env=mine", "agent.gamma=0.9"],
+            "evaluate": ["env=mine", "agent=sjf", "agent.mode=greedy"],
+        }
+        learned = load_config("train", recipe["train"], [tmp_path])
+        assert (learned.agent.lr, learned.agent.gamma) == (0.0007, 0.9)
+        assert load_config("evaluate", recipe["evaluate"], [tmp_path]).env.name == "mine"
+        assert load_config("train", ["env=mixed", "env.families=[mine,light]"], [tmp_path]).agent.lr != 0.0007
+
     def test_add_recipes(self, tmp_path):
         (tmp_path / "experiment").mkdir()
         (tmp_path / "experiment" / "mine.yaml").write_text(
