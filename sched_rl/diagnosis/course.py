@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,9 +85,15 @@ class CourseSignals(EvaluationSignals):
         return longest
 
     def is_early_best(self, drop: Drop) -> bool:
-        """Whether the run fell from where it began: its best is early, and not clearly above its first evaluation."""
+        """Whether the run fell from where it began, and stayed lower ever after.
+
+        Its best is early and not clearly above its first evaluation; a run that came back to it had learned something.
+        """
         is_early = drop.best <= max(1.0, self.limits.early_frac * (self.num_evals - 1))
-        return is_early and not self.is_above(0, drop.best)
+        below = [self.is_below(drop.best, e) for e in range(drop.best + 1, self.num_evals)]
+        since = below[below.index(True) :]
+        came_back = any(not now and not after for now, after in pairwise(since))
+        return is_early and not came_back and not self.is_above(0, drop.best)
 
     def falls_at_once(self, drop: Drop) -> bool:
         """Whether one evaluation, or two neighbouring ones, brought more than half of the fall."""
@@ -143,7 +150,7 @@ class CourseSignals(EvaluationSignals):
     @property
     def min_swings(self) -> int:
         """Swings that make a sawtooth: a course and its recovery explain three, and noise grows with the run."""
-        return max(5, self.num_evals // 5)
+        return max(5, self.num_evals // 8)
 
     @property
     def saws(self) -> bool:

@@ -55,7 +55,9 @@ def _detect(signals: Signals) -> Signature | None:
 def _is_stuck(signals: Signals) -> bool:
     """Whether the explained variance was measured for long enough, and has not risen."""
     windows = signals.mean_since("explained_variance")
-    windows = windows[np.isfinite(windows)]
+    windows = np.maximum(
+        windows[np.isfinite(windows)], 0.0
+    )  # below 0 a critic is no better for being less wrong
     if len(windows) < _WINDOWS or len(signals.finite("explained_variance")) < _UPDATES:
         return False
     return bool(windows[-2:].mean() - windows[0] <= _LEARNS)

@@ -9,6 +9,8 @@ from sched_rl.diagnosis.signals import Signals
 
 #: Evaluations over which a curve that is flat so long has found nothing.
 _LONG = 12
+#: Standard errors beyond which a block has moved: several are looked at.
+_CLEAR = 3.0
 
 
 def _detect(signals: Signals) -> Signature | None:
@@ -21,7 +23,8 @@ def _detect(signals: Signals) -> Signature | None:
     # A greedy policy whose logits are nearly equal crawls with the smallest step: then eval says nothing. Where the
     # policy does move a little, only a long flat curve that beats nobody is without a signal.
     is_long = signals.num_evals >= _LONG
-    if not does_not_move and not (is_tiny and is_long and signals.is_flat and not signals.leads):
+    finds_nothing = is_tiny and is_long and signals.is_flat and not signals.leads
+    if not does_not_move and (not finds_nothing or _some_block_moved(signals)):
         return None
     if not signals.entropy_stays_high:
         return None
@@ -43,6 +46,13 @@ def _detect(signals: Signals) -> Signature | None:
             "eval_mean_return, last": float(signals.mean[-1]),
         },
     )
+
+
+def _some_block_moved(signals: Signals) -> bool:
+    """Whether a block changed clearly while the mean did not: there was a signal, for some workloads."""
+    last = signals.num_evals - 1
+    blocks = range(signals.blocks.shape[1])
+    return any(abs(signals.block_difference(0, (last - 1, last), block).z) > _CLEAR for block in blocks)
 
 
 def _knobs(settings: Settings) -> list[str]:
