@@ -17,7 +17,7 @@ from sched_rl.config.sites import SiteConfig, TraceConfig
 
 KIND = "site"
 #: What agents are held against where a command line names nobody.
-BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep", "easy")
+BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep")
 #: Priorities that clusters of the playbook's kind have no state for.
 BATCH_PRIORITIES = ("f1", "wfp3", "unicep")
 _NUM_SPLITS = 4
