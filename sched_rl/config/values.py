@@ -56,7 +56,10 @@ def set_value(tree: DictConfig, override: Override, sources: ConfigSources) -> N
         raise ConfigError(f"{text}: {key} exists already; write {text.removeprefix('+')}")
     if key in _FIXED:
         raise ConfigError(f"{text}: goes with the choice of {_FIXED[key]}; write {_FIXED[key]}=NAME")
-    OmegaConf.update(tree, key, override.value(), merge=False)
+    try:
+        OmegaConf.update(tree, key, override.value(), merge=False)
+    except OmegaConfBaseException as error:  # an interpolation that is none, `${seed`
+        raise ConfigError(f"{text}: {one_line(error)}") from error
 
 
 def resolve(tree: DictConfig) -> dict[str, Any]:

@@ -178,6 +178,11 @@ def test_overrides(capsys, count):
     survive(count, case, capsys)
 
 
+def test_an_interpolation_that_does_not_close_is_one_line():
+    with pytest.raises(SchedRLError, match=r"^run\.name=.*(mismatched input|no viable alternative)"):
+        load_command("train", ["run.name='${a'"], ConfigSources(()))
+
+
 def test_a_string_of_ten_megabytes_is_refused_and_not_chewed_on():
     with pytest.raises(
         SchedRLError, match=r"aaa\.\.\.: 10,000,009 characters; an override has at most 100,000"
