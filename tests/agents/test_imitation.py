@@ -78,7 +78,7 @@ def test_the_critic_catches_up_before_the_policy_moves():
 
 def test_the_critic_alone_gets_at_most_a_tenth_of_a_run_and_nothing_without_a_teacher():
     start = load_config("train", ["env=heavy", "agent.warm_start.critic_updates=4"]).agent.warm_start
-    assert start.teacher_agent.name == "linear_score"
+    assert start.teacher_agent.name == "linear_score_heavy"
     assert [num_critic_updates(start, updates) for updates in (9, 10, 39, 1000)] == [0, 1, 3, 4]
     cold = load_config("train", ["env=heavy", "agent.warm_start.teacher=null"]).agent.warm_start
     assert cold.teacher_agent is None
