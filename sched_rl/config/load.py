@@ -96,6 +96,8 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
         refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))
         tree = with_choices(recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
+        if isinstance(tree.get("env"), dict):
+            tree["env"].pop(IF_LEARNED, None)  # another cluster does not change the agent that was trained
         tree = _with_learned_keys(tree, choices)
     config_tree = OmegaConf.create(tree)
     for override in values:
