@@ -1,7 +1,7 @@
 """A warm start: before it learns from rewards, the policy learns to choose as a fixed scheduler does.
 
 Behaviour cloning (Pomerleau 1991): maximise the likelihood of the teacher's choices on training workloads. On the
-overloaded cluster PPO settles below a good rule when it starts at random, and well above it when it starts from that
+overloaded cluster PPO settles well below a good rule when it starts at random, and does not when it starts from that
 rule; on the playbook's it needs no teacher, and one keeps it near the teacher (analysis/results/learning.md).
 """
 

@@ -32,6 +32,8 @@ SHARED_KEYS = (
 LEARNED_KINDS = ("ppo",)
 #: Keys of the agent that an env, or a recipe over it, sets where it learns.
 IF_LEARNED = "if_learned"
+#: The agent whose keys an env may set.
+PLAIN_LEARNER = "ppo"
 
 #: Kinds of schedulers that a rollout can follow: what they do follows from the state.
 BASE_KINDS = ("priority_rule", "linear_score")

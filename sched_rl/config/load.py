@@ -17,6 +17,7 @@ from sched_rl.config.convert import show, tree_to_config
 from sched_rl.config.families import (
     IF_LEARNED,
     LEARNED_KINDS,
+    PLAIN_LEARNER,
     add_baselines,
     add_families,
     add_followed,
@@ -192,12 +193,15 @@ def _refuse_untrained(primary: str, agent: Mapping[str, Any] | None) -> None:
 def _with_learned_keys(tree: dict[str, Any], choices: Sequence[Override]) -> dict[str, Any]:
     """`if_learned` holds keys of agent that an env, or a recipe over it, sets where the agent learns.
 
-    A part that the command line chose, such as agent/network, is the command line's.
+    An env's are for the agent that was tuned on it, `ppo`: a study's agent stays the study's. A part that the command
+    line chose, such as agent/network, is the command line's.
     """
     chosen = {override.key_or_group.removeprefix("agent/") for override in choices}
     env, agent = tree.get("env"), tree.get("agent")
     of_env = env.pop(IF_LEARNED, None) if isinstance(env, dict) else None
     of_recipe = tree.pop(IF_LEARNED, None)
+    if isinstance(agent, Mapping) and agent.get("name") != PLAIN_LEARNER:
+        of_env = None
     if isinstance(agent, Mapping) and agent.get("kind") in LEARNED_KINDS:
         for keys in (of_env or {}, of_recipe or {}):
             agent = merged(agent, {key: value for key, value in keys.items() if key not in chosen})

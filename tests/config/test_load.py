@@ -190,6 +190,8 @@ class TestFoldersOfOthers:
         learned = load_config("train", recipe["train"], [tmp_path])
         assert (learned.agent.lr, learned.agent.gamma) == (0.0007, 0.9)
         assert load_config("evaluate", recipe["evaluate"], [tmp_path]).env.name == "mine"
+        study = load_config("train", ["env=mine", "agent=ppo_study"], [tmp_path]).agent
+        assert (study.lr, study.gamma) == (1e-4, 0.99)
         assert load_config("train", ["env=mixed", "env.families=[mine,light]"], [tmp_path]).agent.lr != 0.0007
 
     def test_add_recipes(self, tmp_path):
