@@ -22,6 +22,7 @@ COMMON = (
     *("agent.scale_returns=false", "agent.average_decay=0", "agent.shape_rewards=false"),
     *("agent.bootstrap_truncated=true", "agent.voluntary_waits=true", "agent.stagger_starts=false"),
     "agent.warm_start.teacher=null",
+    *("eval.num_blocks=1", "eval.episodes_per_block=20"),  # looking costs less than learning
 )
 PROBLEMS: dict[str, tuple[str, ...]] = {
     "playbook": (
