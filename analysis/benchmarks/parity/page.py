@@ -62,8 +62,9 @@ def _introduction(found: Mapping[str, Curves], more: Sequence[str]) -> list[str]
     command = " ".join(("python -m analysis.benchmarks.parity", *more))
     return [
         f"`{command}`: {steps}. Same environment, network with its initial weights, and hyperparameters; what only one "
-        "of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided by "
-        "its width, trainings are paired by seed. MaskablePPO against itself on other seeds is what chance alone does.",
+        "of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided "
+        "by its width, trainings are paired by seed. MaskablePPO against itself on other seeds is what chance alone "
+        "does.",
     ]
 
 
