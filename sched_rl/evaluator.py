@@ -13,7 +13,7 @@ from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.config.sites import SiteConfig
 from sched_rl.errors import RunFolderError
 from sched_rl.evaluation.baselines import judge_baselines
-from sched_rl.evaluation.blocks import make_blocks
+from sched_rl.evaluation.blocks import make_blocks, split_name
 from sched_rl.evaluation.loading import scheduler_of
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
 from sched_rl.evaluation.schedule_swf import SUFFIXES, write_schedule_swf
@@ -51,12 +51,13 @@ def run_evaluate(
     if isinstance(config.env, SiteConfig):
         _check_trace(config.env, checkpoint)
     blocks = make_blocks(config.eval, config.env, config.families, split)
+    called = split_name(config.env, split)
     evaluation = evaluate(scheduler_of(config, checkpoint), blocks, config.families)
-    judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split=split)}
+    judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split=called)}
     judged |= judge_baselines(config, blocks, split)
     episodes = {key: row["episodes"] for key, row in judged.items()}
-    print(f"{name} on {config.env.name}, {split} blocks:")
-    table = final_table(episodes, checkpoint=name, split=split, is_learned=is_learned)
+    print(f"{name} on {config.env.name}, {called} blocks:")
+    table = final_table(episodes, checkpoint=name, split=called, is_learned=is_learned)
     print_table(table, show_blocks=True)
     print(_by_width(evaluation, judged[name]))
     if output is not None:

@@ -17,7 +17,7 @@ from sched_rl.config.record import CONFIG_FILE, config_digest, load_config_file
 from sched_rl.config.schema import Config, PpoConfig
 from sched_rl.errors import SchedRLError
 from sched_rl.evaluation.baselines import judge_baselines
-from sched_rl.evaluation.blocks import make_blocks
+from sched_rl.evaluation.blocks import make_blocks, split_name
 from sched_rl.evaluation.schedule_metrics import SCHEDULE_METRICS
 from sched_rl.evaluation.summary import Evaluation, evaluate, evaluation_json
 from sched_rl.reporting.final_table import final_table
@@ -178,8 +178,9 @@ class RunSession:
         if config.eval.final_report:
             self._report(scheduler)
         elif self._baselines:
-            own = evaluation_json(evaluation, agent=name, env=config.env.name, split="val")
-            self._print_table({name: own, **self._baselines}, "val", "val")
+            val = split_name(config.env, "val")
+            own = evaluation_json(evaluation, agent=name, env=config.env.name, split=val)
+            self._print_table({name: own, **self._baselines}, val, val)
         self._record.end("FINISHED", self._update)
         diagnosis = self._write_page()
         self._writer.finish("FINISHED")
@@ -237,10 +238,11 @@ class RunSession:
         config, name = self.config, self.config.agent.name
         blocks = make_blocks(config.eval, config.env, config.families, "report")
         evaluation = evaluate(scheduler, blocks, config.families)
-        judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split="report")}
+        report = split_name(config.env, "report")
+        judged = {name: evaluation_json(evaluation, agent=name, env=config.env.name, split=report)}
         judged |= judge_baselines(config, blocks, "report")
         self._record.write_report(judged)
-        self._print_table(judged, "report", "report, read once")
+        self._print_table(judged, report, "report, read once" if report == "report" else report)
 
     def _print_table(self, judged: Mapping[str, dict[str, Any]], split: str, heading: str) -> None:
         episodes = {name: row["episodes"] for name, row in judged.items()}

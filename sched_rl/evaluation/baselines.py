@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sched_rl.config.schema import Config
-from sched_rl.evaluation.blocks import Block, Split
+from sched_rl.evaluation.blocks import Block, Split, split_name
 from sched_rl.evaluation.summary import evaluate, evaluation_json
 from sched_rl.schedulers.registry import build_scheduler
 
@@ -19,8 +19,8 @@ def judge_baselines(config: Config, blocks: Sequence[Block], split: Split) -> di
         blocks: of the split.
         split: which seeds these are.
     """
-    judged = {}
+    judged, called = {}, split_name(config.env, split)
     for name, agent in config.baseline_agents.items():
         evaluation = evaluate(build_scheduler(agent), blocks, config.families)
-        judged[name] = evaluation_json(evaluation, agent=name, env=config.env.name, split=split)
+        judged[name] = evaluation_json(evaluation, agent=name, env=config.env.name, split=called)
     return judged

@@ -15,6 +15,8 @@ from sched_rl.workloads.source import WorkloadSource
 from sched_rl.workloads.workload import Workload
 
 Split = Literal["val", "promote", "report"]
+#: What JSONs and tables call the split where `env.trace.starts` names the sequences: they stand for all three.
+NAMED_STARTS = "starts"
 #: How far each split's first seed lies above `eval.first_seed`.
 SPLIT_OFFSETS: dict[Split, int] = {"val": 0, "promote": 5_000_000, "report": 10_000_000}
 
@@ -66,10 +68,15 @@ def make_blocks(
 def _trace_blocks(config: EvalConfig, env: SiteConfig, split: Split) -> tuple[Block, ...]:
     """Parts of a trace: those that `env.trace.starts` names, or as many of a split as the protocol has episodes."""
     if env.trace.starts is not None:
-        return (Block("starts", env, env.trace.starts),)
+        return (Block(NAMED_STARTS, env, env.trace.starts),)
     size = config.episodes_per_block
     places = site_source(env).places(split, config.num_blocks * size)
     return tuple(Block(f"block{b}", env, places[b * size : (b + 1) * size]) for b in range(config.num_blocks))
+
+
+def split_name(env: AnyEnvConfig, split: Split) -> str:
+    """What the blocks of a split are to be called: `starts` where `env.trace.starts` replaces them."""
+    return NAMED_STARTS if isinstance(env, SiteConfig) and env.trace.starts is not None else split
 
 
 def block_workloads(

@@ -56,7 +56,7 @@ class FinalTable:
     """The checkpoint's row, then the baselines', strongest first.
 
     Attributes:
-        split: which seeds these are: val, promote or report.
+        split: which seeds these are: val, promote or report; starts where a trace's sequences are named.
         episodes_per_scheduler: how many episodes each row rests on.
         rows: the checkpoint first.
         fluid_bound: the blocks' mean fluid bound as a row without schedule; None where episodes carry none.

@@ -88,6 +88,8 @@ def _footnote(table: FinalTable) -> str:
     text += f"; difference: {table.rows[0].name} minus that row"
     if table.split == "val" and table.is_learned:
         text += "; these seeds chose the checkpoint, which flatters it"
+    elif table.split == "starts" and table.is_learned:
+        text += "; a training with the same env.trace.starts chose its checkpoint by them, which flatters it"
     return text
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sched_rl import make_env
 from sched_rl.simulator.committed import game_keys, play_committed
 from sched_rl.simulator.textbook import bounded_slowdowns, replay
 from sched_rl.workloads.swf import read_swf
@@ -85,3 +86,41 @@ def test_the_best_known_heuristics_of_the_game():
             slowdowns.append(bounded_slowdowns(part.submit_s, starts, part.run_s).mean())
         found[backfill] = round(float(np.mean(slowdowns)), 2)
     assert found == {False: 246.32, True: 53.29}
+
+
+@pytest.mark.parametrize(
+    "every", [pytest.param(25, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+)
+def test_the_environment_plays_the_committed_game_start_by_start(every):
+    played = 0
+    for name in ("lublin_256", "nasa_ipsc", "readme_starts_lublin_256"):
+        for run in json.loads(gzip.decompress((ORACLE / f"{name}.json.gz").read_bytes()))["runs"][::every]:
+            starts, total = play_through_make_env(run)
+            assert starts == sorted(run["starts"])
+            assert total == pytest.approx(-run["mean_bsld"], rel=1e-9)
+            played += 1
+    assert played == 500 // every
+
+
+@functools.cache
+def committed_env(trace, count, backfill):
+    overrides = [f"env.trace.path={TRACES / trace}", f"env.trace.count={count}"]
+    rule = "game" if backfill else "none"
+    return make_env(["env=committed", *overrides, f"env.max_queue_size={count}", f"env.backfill={rule}"])
+
+
+def play_through_make_env(run):
+    """A heuristic as an agent: it reads the masks, chooses a visible job, and is paid; (job, start) and the return."""
+    env = committed_env(run["trace"], run["num_jobs"], run["backfill"])
+    part = jobs(run["trace"], "game").sequence(run["start"], run["num_jobs"])
+    keys = game_keys(part.submit_s, part.requested_s, part.procs, run["policy"].lower())
+    places = np.empty(len(keys), np.int64)
+    places[np.lexsort((keys[:, 1], keys[:, 0]))] = np.arange(len(keys))
+    _, info = env.reset(seed=run["start"])
+    state, total, over = env._batch.state, 0.0, False
+    while not over:
+        visible = np.flatnonzero(info["action_mask"])
+        first = places[state.queue[0, visible - 1]].argmin()
+        _, reward, over, _, info = env.step(visible[first])
+        total += reward
+    return sorted(map(list, zip(part.job_id.tolist(), state.start_s[0].tolist(), strict=True))), total

@@ -10,7 +10,7 @@ import pytest
 
 from sched_rl.config.load import load_config
 from sched_rl.errors import ConfigError, WorkloadError
-from sched_rl.evaluation.blocks import make_blocks
+from sched_rl.evaluation.blocks import make_blocks, split_name
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
 from sched_rl.evaluation.summary import evaluate, evaluation_json
 from sched_rl.schedulers.registry import build_scheduler
@@ -88,6 +88,7 @@ def test_an_evaluation_is_the_textbooks_with_true_run_times_and_estimates(trace,
     evaluation = evaluate(build_scheduler(config.agent), blocks, {})
     shown = json.loads(json.dumps(evaluation_json(evaluation, agent="saf", env="trace", split="val")))
     assert [block["name"] for block in shown["blocks"]] == ["starts"]
+    assert [split_name(config.env, split) for split in ("val", "report")] == ["starts", "starts"]
     write_schedule_csv(tmp_path / "s.csv", evaluation.episodes)
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     for number, start in enumerate((30, 7)):
