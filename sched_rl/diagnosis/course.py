@@ -49,15 +49,21 @@ class CourseSignals(EvaluationSignals):
             return None
         best = self.best
         below = [self.is_below(best, e) for e in range(best + 1, self.num_evals)]
-        if len(below) < need or not all(below[-need:]):
+        if len(below) < need or not (all(below[-need:]) or self._lie_below(best, need)):
             return None
-        first = last
+        first = last - need + 1
         while first - 1 > best and below[first - 1 - best - 1]:
             first -= 1
         change = self.difference(best, last)
         share = -change.mean / self.gain if self.gain > 0 else math.inf
         drop = Drop(best, first, last, change, share)
         return None if self.saws and self._is_a_swing(drop) else drop
+
+    def _lie_below(self, best: int, need: int) -> bool:
+        """Whether the last evaluations are each materially below the best, and clearly so on average."""
+        latest = tuple(range(self.num_evals - need, self.num_evals))
+        each = all(self.difference(best, e).mean < -self.material for e in latest)
+        return each and self.is_below(best, latest)
 
     def _is_a_swing(self, drop: Drop) -> bool:
         """Whether a run that swings may come back from this drop too, as it did before.

@@ -158,23 +158,36 @@ class EvaluationSignals(ColumnSignals):
         """The smallest difference of one block that is worth a finding."""
         return self.limits.material_frac * self.episode_spread
 
-    def is_below(self, earlier: int, later: int) -> bool:
-        """Whether an evaluation lies clearly and materially below another one, chosen for being high.
+    def is_below(self, earlier: int, later: int | tuple[int, ...]) -> bool:
+        """Whether an evaluation, or the average of some, lies clearly and materially below one chosen for being high.
 
         The higher one is the largest of many, so the curve's own jitter widens the margin as that of a maximum does.
         """
         if earlier == later:
             return False
-        change = self.difference(earlier, later)
-        chosen = self.jitter * math.sqrt(2 * math.log(max(later, 2)))
+        if isinstance(later, int):
+            change, last = self.difference(earlier, later), later
+        else:
+            change, last = self._difference_of_average(earlier, later), later[-1]
+        chosen = self.jitter * math.sqrt(2 * math.log(max(last, 2)))
         margin = max(self.limits.standard_errors * change.standard_error + chosen, self.material)
         return change.mean < -margin and not self._is_one_block_alone(earlier, later)
 
-    def _is_one_block_alone(self, earlier: int, later: int) -> bool:
+    def _difference_of_average(self, earlier: int, later: tuple[int, ...]) -> Difference:
+        """The average of some evaluations minus another one, paired where episodes are known."""
+        matrix = self.episode_matrix()
+        if matrix is None or self.curves.evaluations is None:
+            change = float(self.mean[list(later)].mean() - self.mean[earlier])
+            return Difference(change, math.sqrt(1 + 1 / len(later)) * self.jitter, 0)
+        changes = matrix[list(later)].mean(axis=0) - matrix[earlier]
+        return stratified_difference(changes, self.curves.evaluations.blocks)
+
+    def _is_one_block_alone(self, earlier: int, later: int | tuple[int, ...]) -> bool:
         """Whether the block that is worst later carries the whole fall: brittleness, not a collapse."""
         if self.blocks.shape[1] < 2:
             return False
-        others = self.other_blocks(earlier, later, int(self.blocks[later].argmin()))
+        last = later if isinstance(later, int) else later[-1]
+        others = self.other_blocks(earlier, later, int(self.blocks[last].argmin()))
         return others.mean > -self.limits.standard_errors * others.standard_error
 
     def is_above(self, earlier: int, later: int) -> bool:

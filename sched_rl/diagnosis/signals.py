@@ -14,6 +14,8 @@ from sched_rl.statistics import robust_sigma
 USUAL_KL_LIMIT = 0.02
 #: An update whose typical minibatch lies so many limits away has replaced the policy rather than improved it.
 _GROSS_LIMITS = 10.0
+#: An entropy that keeps this share of its first value has hardly fallen.
+_HARDLY_FALLEN = 0.9
 #: The least spread of ln KL between evaluations: factors below it are usual in any run.
 _LEAST_LOG_SPREAD = 0.25
 
@@ -75,17 +77,23 @@ class Signals(CourseSignals):
 
     @cached_property
     def entropy_stays_high(self) -> bool:
-        """Whether the policy is still nearly uniform; without shares, whether its entropy has hardly fallen."""
-        late = self.late(self.entropy_name, 0.25)
-        if self.entropy_is_share:
-            return late >= self.limits.entropy_high
-        first = float(self.finite("entropy")[0])
-        return first > 0 and late >= 0.9 * first
+        """Whether the policy is still as undecided as it began: its entropy has hardly fallen.
+
+        Where shares are known it is also nearly uniform. A policy that grows surer all along has found something.
+        """
+        late, first = self.late(self.entropy_name, 0.25), float(self.finite(self.entropy_name)[0])
+        is_high = not self.entropy_is_share or late >= self.limits.entropy_high
+        return is_high and first > 0 and late >= _HARDLY_FALLEN * first
 
     @property
     def eval_suffers(self) -> bool:
         """Whether the evaluations are anything but fine: flat, fallen, or swinging."""
         return self.is_flat or self.drop is not None or self.saws
+
+    @property
+    def steps_leave_their_limit(self) -> bool:
+        """Whether the largest step of a typical update lies beyond its limit."""
+        return self.median(self.finite(self.kl_max_name)) > self.kl_limit
 
     @property
     def moves(self) -> bool:

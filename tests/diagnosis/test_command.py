@@ -135,6 +135,7 @@ BASES = [
     ["agent/lr_schedule=linear", "agent.target_kl=0", "agent.max_grad_norm=0", "agent.clip_coef=0"],
     ["agent.normalize_advantages=false", "agent.value_lr_scale=1e-6", "agent.total_steps=16384", "seed=4294967295"],
     ["eval.episodes_per_block=1", "env.reward.noop_penalty_scale=0", "agent.mask_actions=false", "agent.kernel=dense"],
+    ["env=gymnasium", "agent/network=mlp"], ["env=trace"],
 ]  # fmt: skip
 
 

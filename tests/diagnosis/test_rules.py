@@ -10,7 +10,7 @@ import pytest
 from sched_rl.diagnosis.curves import BaselineScores
 from sched_rl.diagnosis.engine import diagnose
 from sched_rl.diagnosis.registry import all_rules
-from tests.diagnosis.synthetic import EVALS, bare, healthy, pathological, rise
+from tests.diagnosis.synthetic import EVALS, UPDATES, bare, collapse, healthy, pathological, rise
 
 SIGNATURES = {
     "mask_bug": "mask_bug", "overshoot": "overshoot", "slow_drift": "slow_drift", "no_signal": "no_signal",
@@ -260,3 +260,28 @@ def test_rules_have_what_a_reader_needs():
         assert rule.section, rule.id
         assert rule.explanation.endswith((".", "?")), rule.id
         assert rule.id == "healthy" or (rule.suspects and rule.checks), rule.id
+
+
+def test_waits_that_bring_evaluation_down_are_a_collapse_while_entropy_still_rises():
+    """A policy that never waited grows less sure as it begins to."""
+    share = np.clip((np.arange(81) - 20) / 60, 0, 0.6)
+    entropy = 0.5 + 0.3 * np.arange(81) / 80
+    curves = healthy(
+        mean=collapse(6, 0.4, over=8), entropy_frac=entropy, entropy=entropy, eval_noop_feasible_frac=share
+    )
+    assert "noop_collapse" in diagnose(until(curves, 36)).ids
+
+
+def test_few_swings_are_a_sawtooth_only_where_the_updates_explain_them():
+    means = np.array([0.9, 1.1, 1.1, 1.1, 0.9, 0.9, *[1.1] * (EVALS - 5)])
+    assert "sawtooth" not in diagnose(healthy(mean=means)).ids
+    steps = {"approx_kl_mean": np.full(UPDATES + 1, 0.01), "approx_kl_max": np.full(UPDATES + 1, 0.05)}
+    assert diagnose(healthy(mean=means, **steps)).primary == "sawtooth"
+
+
+def test_a_policy_that_grows_surer_has_found_a_signal_although_eval_is_flat():
+    flat, kl = np.full(EVALS + 1, 0.95), np.full(UPDATES + 1, 1e-3)
+    same = healthy(mean=flat, entropy_frac=np.full(UPDATES + 1, 0.9), approx_kl_mean=kl)
+    surer = healthy(mean=flat, entropy_frac=np.linspace(0.95, 0.75, UPDATES + 1), approx_kl_mean=kl)
+    assert diagnose(same).primary == "no_signal"
+    assert "no_signal" not in diagnose(surer).ids

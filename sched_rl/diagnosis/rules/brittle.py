@@ -81,7 +81,7 @@ def _knobs(settings: Settings) -> list[str]:
         *settings.option("agent/objective", "cvar"),
         *settings.scaled("agent.num_envs", 2),
         *settings.scaled("agent.lr", 0.3),
-        *(settings.scaled("agent.ent_coef", 3.0) or ["agent.ent_coef=0.003"]),
+        *settings.raised("agent.ent_coef", 3.0, 0.003),
     ]
 
 

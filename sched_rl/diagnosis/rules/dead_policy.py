@@ -42,7 +42,7 @@ def _knobs(settings: Settings) -> list[str]:
         *settings.scaled("agent.lr", 0.3, 0.1),
         *settings.switched_on("agent.max_grad_norm", 0.5),
         *settings.switched_on("agent.target_kl", 0.01),
-        *(settings.scaled("agent.ent_coef", 10.0) or ["agent.ent_coef=0.01"]),
+        *settings.raised("agent.ent_coef", 10.0, 0.01),
     ]
 
 

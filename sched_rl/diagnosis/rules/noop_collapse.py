@@ -18,7 +18,7 @@ _MOSTLY = 0.5
 def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough:
         return None
-    return _always_waits(signals) or _mostly_waits(signals) or _rises(signals)
+    return _always_waits(signals) or _mostly_waits(signals) or _falls_waiting(signals) or _rises(signals)
 
 
 def _always_waits(signals: Signals) -> Signature | None:
@@ -73,6 +73,35 @@ def _mostly_waits(signals: Signals) -> Signature | None:
     )
 
 
+def _falls_waiting(signals: Signals) -> Signature | None:
+    """Evaluation fell as its greedy policy came to wait where a job fits.
+
+    Its entropy may rise meanwhile: a choice that it never made before is one more to be torn between.
+    """
+    drop = signals.drop
+    if drop is None:
+        return None
+    share = signals.at_evals("eval_noop_feasible_frac")
+    latest = float(share[-signals.limits.persistence_evaluations :].min())
+    if not latest - share[drop.best] >= signals.limits.noop_rise:
+        return None
+    return Signature(
+        rows=signals.rows(drop.best, drop.last),
+        severity="critical",
+        confidence=0.8,
+        summary=(
+            f"the greedy policy waits in {share[-1]:.1%} of its steps although a job fits, at its best in "
+            f"{share[drop.best]:.1%}, and eval_mean_return fell by {-drop.difference.mean:.3g}"
+        ),
+        evidence={
+            "eval_noop_feasible_frac, best": float(share[drop.best]),
+            "eval_noop_feasible_frac, last": float(share[-1]),
+            "eval_mean_return, best": float(signals.mean[drop.best]),
+            "eval_mean_return, last": float(signals.mean[drop.last]),
+        },
+    )
+
+
 def _rises(signals: Signals) -> Signature | None:
     """No-ops up, entropy down, eval down or flat. Waiting with nothing feasible is legitimate and left out if known."""
     name = signals.first_of("noop_feasible_frac", "noop_frac")
@@ -109,8 +138,8 @@ def _rises(signals: Signals) -> Signature | None:
 def _knobs(settings: Settings) -> list[str]:
     """More early entropy, a price on waiting, a no-op that goes through the same head as the jobs."""
     return [
-        *(settings.scaled("agent.ent_coef", 10.0) or ["agent.ent_coef=0.01"]),
-        *(settings.scaled("env.reward.noop_penalty_scale", 4.0) or ["env.reward.noop_penalty_scale=0.2"]),
+        *settings.raised("agent.ent_coef", 10.0, 0.01),
+        *settings.raised("env.reward.noop_penalty_scale", 4.0, 0.2),
         *settings.changed("env.reward.progress_scale", 1.0),
         *settings.changed("env.reward.time_pressure_scale", 1.0),
         *settings.changed("agent.normalize_over", "choices"),

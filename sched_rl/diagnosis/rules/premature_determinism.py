@@ -41,9 +41,9 @@ def _detect(signals: Signals) -> Signature | None:
 
 def _knobs(settings: Settings) -> list[str]:
     """Entropy coefficient, and a start that is not sure of itself."""
-    bonus = settings.scaled("agent.ent_coef", 10.0, 30.0) or ["agent.ent_coef=0.01", "agent.ent_coef=0.03"]
     return [
-        *bonus,
+        *settings.raised("agent.ent_coef", 10.0, 0.01),
+        *settings.raised("agent.ent_coef", 30.0, 0.03),
         *settings.changed("agent.ent_coef_end_frac", 1.0),
         *settings.scaled("agent.lr", 0.3),
         *settings.switched_on("agent.entropy_jump_clip", 0.5),

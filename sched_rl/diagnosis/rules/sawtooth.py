@@ -9,11 +9,16 @@ from sched_rl.diagnosis.rule import Rule, Signature
 from sched_rl.diagnosis.settings import Settings
 from sched_rl.diagnosis.signals import Signals
 
+#: A rise, a fall and a recovery: as few say it where updates typically leave their limit, which explains them.
+_FEW = 3
+
 
 def _detect(signals: Signals) -> Signature | None:
     """Many swings, and not one fall that lasts: a run that comes back is no collapse."""
     swings = signals.swings
-    if not signals.saws:
+    few = max(_FEW, signals.min_swings // 2)
+    is_explained = len(swings) >= few and signals.steps_leave_their_limit and signals.drop is None
+    if not signals.saws and not is_explained:
         return None
     sizes = [abs(signals.mean[b] - signals.mean[a]) for a, b in swings]
     return Signature(
