@@ -202,10 +202,7 @@ ObjectiveConfig = MeanObjectiveConfig | GroupDroConfig | CvarConfig | PlrConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PriorityRuleConfig:
-    """Jobs in the order of a rule. On the playbook's clusters it starts the first of the window that fits.
-
-    `mode` is for batch clusters (`env=trace` and the like); null: greedy, or easy with `env.backfill=easy`.
-    """
+    """Jobs in the order of a rule, served in a mode; null: greedy, or easy with `env.backfill=easy`."""
 
     kind: Literal["priority_rule"]
     name: str

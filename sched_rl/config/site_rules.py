@@ -18,8 +18,8 @@ from sched_rl.config.sites import SiteConfig, TraceConfig
 KIND = "site"
 #: What agents are held against where a command line names nobody.
 BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep")
-#: Priorities that clusters of the playbook's kind have no state for.
-BATCH_PRIORITIES = ("f1", "wfp3", "unicep")
+#: Priorities that need more than an observation holds: absolute times, or the number of processors.
+_OF_ABSOLUTES = ("f1", "wfp3", "unicep")
 _NUM_SPLITS = 4
 
 
@@ -40,10 +40,8 @@ def suit_site(tree: dict[str, Any]) -> None:
 def site_problem(config: Config) -> str | None:
     """What contradicts a batch cluster, or needs one, in one line."""
     env, agents = config.env, (config.agent, *config.baseline_agents.values())
-    if isinstance(config.agent, PpoConfig) and config.agent.warm_start.teacher_agent is not None:
-        agents = (*agents, config.agent.warm_start.teacher_agent)
-    if isinstance(env, EnvConfig):
-        return next(filter(None, (_playbook_problem(agent, env) for agent in agents)), None)
+    if problem := next(filter(None, map(_followed_problem, agents)), None):
+        return problem
     if not isinstance(env, SiteConfig):
         return None
     if config.pathology is not None:
@@ -59,14 +57,24 @@ def site_problem(config: Config) -> str | None:
     )
 
 
-def _playbook_problem(agent: AgentConfig, env: EnvConfig) -> str | None:
-    if not isinstance(agent, PriorityRuleConfig):
+def is_textbook(agent: PriorityRuleConfig) -> bool:
+    """Whether a rule needs the cluster itself, its clock and its running jobs, and not an observation alone."""
+    return agent.priority in _OF_ABSOLUTES or agent.mode not in (None, "greedy")
+
+
+def _followed_problem(agent: AgentConfig) -> str | None:
+    """Who imitates a scheduler, or simulates one, goes by observations alone."""
+    if isinstance(agent, PpoConfig):
+        key, followed = "agent.warm_start.teacher", agent.warm_start.teacher_agent
+    elif isinstance(agent, RolloutConfig):
+        key, followed = "agent.base", agent.base_agent
+    else:
         return None
-    if agent.priority not in BATCH_PRIORITIES and agent.mode in (None, "greedy"):
+    if not isinstance(followed, PriorityRuleConfig) or not is_textbook(followed):
         return None
     return (
-        f"agent={agent.name} with agent.mode={show(agent.mode)}: schedules batch clusters; choose env=trace, "
-        f"env=lublin or env=committed, not env={env.name}"
+        f"{key}={followed.name}: goes by the clock and the running jobs, which observations do not hold; name one that "
+        "they suffice for, such as sjf, least_work or linear_score"
     )
 
 

@@ -8,9 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class SlowdownRewardConfig:
-    """Every step pays -slowdown_scale times what the mean bounded slowdown of the sequence rose by."""
+    """What the sequence's mean bounded slowdown and its mean wait, in hours, cost; a step pays what they rose by."""
 
     slowdown_scale: float
+    wait_scale: float
 
 
 @dataclass(frozen=True, kw_only=True)

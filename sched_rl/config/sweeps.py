@@ -29,5 +29,7 @@ def _entry(key: str, entry: Any) -> Any:
     if isinstance(entry, Mapping):
         return {"when": None, **entry}
     if not isinstance(entry, str):
-        raise ConfigError(f"sweep.space.{key}={show(entry)}: must be text such as interval(a,b) or choice(a,b,c)")
+        raise ConfigError(
+            f"sweep.space.{key}={show(entry)}: must be text such as interval(a,b) or choice(a,b,c)"
+        )
     return {"values": entry, "when": None}

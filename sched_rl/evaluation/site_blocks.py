@@ -100,7 +100,7 @@ def _episode(batch: SiteBatch, index: int, block: int, block_name: str) -> Parts
         "terminated": bool(site["terminated"]),
         "end_time": end_s,
         "horizon": float(site["horizon_s"]),
-        "fluid_bound": -float(batch.rules[-1]),  # every job starts when it arrives
+        "fluid_bound": -float(batch.reward.slowdown_scale),  # every job starts when it arrives
         "mean_turnaround_s": float(np.nanmean(turnaround_s[scored])),
         "makespan_s": end_s - float(jobs.submit_s[0]),
         **metrics,

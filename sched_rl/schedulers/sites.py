@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.schema import (
-    Encoding,
-    EnvConfig,
     FixedSchedulerConfig,
     LinearScoreConfig,
     PriorityRuleConfig,
@@ -18,10 +15,12 @@ from sched_rl.config.schema import (
 )
 from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.sites.batch import SiteBatch
-from sched_rl.errors import ConfigError, SimulationError
+from sched_rl.errors import ConfigError
+from sched_rl.schedulers.textbook import TEXTBOOK_NAMES
 from sched_rl.seeding import stream
 from sched_rl.simulator.committed import game_keys
 from sched_rl.simulator.site.playing import (
+    CONSERVATIVE,
     EASY,
     GREEDY,
     LINEAR_SCORE,
@@ -32,37 +31,11 @@ from sched_rl.simulator.site.playing import (
     impose_starts,
     play_site,
 )
-from sched_rl.simulator.textbook import Priority, replay, static_keys
+from sched_rl.simulator.textbook import replay, static_keys
 from sched_rl.workloads.sequences import JobSequence
 
-#: The textbook's name of what the playbook's heuristics call otherwise.
-TEXTBOOK_NAMES: Final[dict[str, Priority]] = {
-    "fifo": "fcfs", "fcfs": "fcfs", "sjf": "sjf", "least_work": "saf", "saf": "saf", "f1": "f1", "wfp3": "wfp3",
-    "unicep": "unicep",
-}  # fmt: skip
-_MODES: Final = {"strict": STRICT, "greedy": GREEDY, "easy": EASY}
+_MODES: Final = {"strict": STRICT, "greedy": GREEDY, "easy": EASY, "conservative": CONSERVATIVE}
 _NO_WEIGHTS = np.zeros(6)
-
-
-class BatchRule:
-    """A priority that only batch clusters have the state for; they play it by themselves, see `play_sites`."""
-
-    encoding: Encoding = "playbook"
-
-    def __init__(self, config: PriorityRuleConfig) -> None:
-        """Take the order that the config names."""
-        self.config = config
-
-    def begin(self, families: Iterable[EnvConfig], seeds: Iterable[int]) -> None:
-        """Nothing to prepare."""
-
-    def actions(
-        self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_], active: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Refused: observations do not hold what the priority needs."""
-        raise SimulationError(
-            f"agent={self.config.name}: schedules batch clusters (env=trace), whole sequences at a time"
-        )
 
 
 def play_sites(config: FixedSchedulerConfig, batch: SiteBatch, env: SiteConfig) -> None:
@@ -74,7 +47,7 @@ def play_sites(config: FixedSchedulerConfig, batch: SiteBatch, env: SiteConfig) 
         env: their config; it decides what a mode left open means.
 
     Raises:
-        ConfigError: a scheduler that sites have no state for, or conservative backfilling of several resources.
+        ConfigError: a scheduler that sites have no state for.
     """
     for c in range(batch.num_clusters):
         jobs = batch.sequence(c)
@@ -100,17 +73,15 @@ def _play_rule(
     config: PriorityRuleConfig, batch: SiteBatch, env: SiteConfig, c: int, jobs: JobSequence
 ) -> None:
     mode = mode_on_site(config, env)
-    if mode == "conservative" and env.step == "decision":
-        if len(batch.capacity) > 1:
-            raise ConfigError(f"agent.mode=conservative: plans one resource, env={env.name} has several")
+    if mode == "conservative" and len(batch.capacity) == 1 and config.priority in TEXTBOOK_NAMES:
         machine = jobs.submit_s, jobs.run_s, jobs.requested_s, jobs.demand[:, 0], int(batch.capacity[0])
-        starts = replay(*machine, TEXTBOOK_NAMES.get(config.priority, "fcfs"), "conservative")
+        starts = replay(*machine, TEXTBOOK_NAMES[config.priority], "conservative")
         impose_starts(batch.arrays, batch.rules, c, starts)
         return
     dynamic = {"wfp3": WFP3, "unicep": UNICEP}.get(config.priority, STATIC)
     if env.keys == "game":
         dynamic = STATIC
-    _play(batch, c, _rank(config, env, jobs), dynamic, _MODES.get(mode, GREEDY))
+    _play(batch, c, _rank(config, env, jobs), dynamic, _MODES[mode])
 
 
 def _play(

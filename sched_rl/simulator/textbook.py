@@ -103,6 +103,18 @@ def static_keys(
     return submit_s
 
 
+def priorities_at(
+    now_s: float, submit_s: _Doubles, requested_s: _Doubles, procs: _Integers, priority: Priority
+) -> _Doubles:
+    """Priorities at an instant, float64 (n,), the smallest first; see `replay`."""
+    wait_s, requested = now_s - submit_s, np.maximum(requested_s, 1e-9)
+    if priority == "wfp3":
+        return np.asarray(-((wait_s / requested) ** 3) * procs)
+    if priority == "unicep":
+        return np.asarray(-wait_s / (np.maximum(np.log2(procs), 1e-9) * requested))
+    return static_keys(submit_s, requested_s, procs, priority)
+
+
 @kernel
 def _replay(
     submit_s: _Doubles,

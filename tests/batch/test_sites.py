@@ -17,7 +17,7 @@ from sched_rl.simulator.textbook import bounded_slowdowns, replay, static_keys
 
 from .sites import random_jobs, sequence, site_env
 
-MODES = {"strict": 0, "greedy": 1, "easy": 2}
+MODES = {"strict": 0, "greedy": 1, "easy": 2, "conservative": 3}
 DYNAMIC = {"wfp3": 1, "unicep": 2}
 PROCS = 5
 JOBS = st.lists(
@@ -129,6 +129,47 @@ def test_the_committed_game_is_stepped_as_it_is_played(drawn, priority, backfill
     rewards = site.step_by([tuple(pair) for pair in keys])
     assert site.starts.tolist() == expected.tolist()
     assert sum(rewards) == pytest.approx(-bounded_slowdowns(jobs.submit_s, expected, jobs.run_s).mean())
+
+
+@settings(max_examples=60)
+@given(drawn=JOBS, mode=st.sampled_from(["greedy", "easy", "conservative"]))
+def test_a_second_resource_that_goes_with_the_first_changes_nothing(drawn, mode):
+    one = sequence(drawn_jobs(drawn), [PROCS])
+    both = sequence(drawn_jobs(drawn), [PROCS, 4 * PROCS], one.demand * [1, 4])
+    starts = []
+    for jobs in (one, both):
+        site = Site(TRACE, jobs)
+        site.play(keys_of(jobs, "saf"), mode)
+        starts.append(site.starts.tolist())
+    assert starts[0] == starts[1]
+
+
+def test_a_conservative_plan_delays_nobody_on_any_resource():
+    # 4 GPUs and 8 CPUs, the first holds 3 and 2 until 10. The second waits for it; the third, without GPUs, would take
+    # the CPUs that the second needs then, the fourth is over by then, the fifth has what both leave over.
+    runs = (10.0, 10.0, 11.0, 10.0, 30.0)
+    jobs = [{"submit": 0.0, "run": run, "requested": run, "procs": 1} for run in runs]
+    demand = np.array([[3, 2], [4, 5], [0, 4], [1, 3], [0, 3]])
+    site = Site(TRACE, sequence(jobs, [4, 8], demand))
+    site.play(np.arange(5.0), "conservative")
+    assert site.starts.tolist() == [0, 10, 20, 0, 0]
+
+
+def test_a_wait_costs_a_long_job_as_much_as_a_short_one():
+    jobs = sequence(
+        [{"submit": 0.0, "run": run, "requested": run, "procs": 1} for run in (7200.0, 3600.0)], [1]
+    )
+    env = dataclasses.replace(TRACE, reward=dataclasses.replace(TRACE.reward, wait_scale=10.0))
+    for order, wait_h in (([0, 1], 2.0), ([1, 0], 1.0)):
+        site, potential = Site(env, jobs), np.zeros(1)
+        slowdown = (1.0 + 1.0 + wait_h / (1.0 if order[0] == 0 else 2.0)) / 2
+        rewards = site.step_by(np.argsort(order).astype(float))
+        assert sum(rewards) == pytest.approx(-slowdown - 10.0 * wait_h / 2)
+        write_site_potential(site.arrays, site.rules, potential)
+        assert potential[0] == 0.0
+    site = Site(env, jobs)
+    write_site_potential(site.arrays, site.rules, potential)
+    assert potential[0] == pytest.approx(-(0.5 + 10.0 * 1.0) / 2)  # the short one first
 
 
 def test_a_window_shows_the_smallest_or_the_oldest():

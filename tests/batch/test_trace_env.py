@@ -153,8 +153,7 @@ def test_generated_sequences_come_from_their_seed_alone():
         (["agent=fcfs", "env=committed", "env.backfill=easy"], "it must be none or game"),
         (["agent=fcfs", "env=trace", "env.keys=game"], "belongs to the committed game"),
         (["agent=saf", "agent.mode=strict", "env=trace", "env.backfill=easy"], "contradicts env.backfill=easy"),
-        (["agent=f1", "env=heavy"], "agent=f1 with agent.mode=null: schedules batch clusters"),
-        (["agent=easy"], "choose env=trace"),
+        (["agent=rollout", "agent.base=f1"], "agent.base=f1: goes by the clock and the running jobs"),
         (["agent=rollout", "env=trace"], "simulates clusters of the playbook's kind, not env=trace"),
         (["agent=sjf", "env=trace", "env.num_gpus=4"], "env=trace has no num_gpus"),
         (["agent=sjf", "env=trace", "env.trace.starts=[]"], "needs at least one start"),
@@ -167,6 +166,11 @@ def test_what_contradicts_itself_is_refused(asked, message):
     with pytest.raises(ConfigError) as caught:
         load_config("evaluate", asked)
     assert message in str(caught.value)
+
+
+def test_who_is_imitated_goes_by_observations():
+    with pytest.raises(ConfigError, match=r"agent\.warm_start\.teacher=easy: goes by the clock"):
+        load_config("train", ["env=lublin", "agent.warm_start.teacher=easy"])
 
 
 def test_a_trace_is_asked_for(trace):

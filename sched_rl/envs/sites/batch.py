@@ -27,6 +27,7 @@ class SiteBatch:
         layout: the parts of an observation.
         capacity: int64 (R,), units of each resource.
         state: the simulator's arrays.
+        reward: what steps pay for.
         observation: float32 (N, layout.size), the state to act on; for a finished site its final state.
         action_mask: bool (N, K + 1), the no-op first.
         jobs: the sequence of each site.
@@ -38,6 +39,7 @@ class SiteBatch:
         self.layout = site_layout(env, encoding, len(self.capacity))
         self.state = allocate_sites(num_sites, env.trace.count, len(self.capacity))
         self.arrays, self.rules = tuple(self.state), tuple(site_rules(env))
+        self.reward = env.reward
         self.observation = np.zeros((num_sites, self.layout.size), np.float32)
         self.action_mask = np.zeros((num_sites, self.layout.num_actions), np.bool_)
         self.action_mask[:, 0] = True

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel
+from sched_rl.simulator.plans import starts_now
 from sched_rl.simulator.site.events import NOBODY, apply_instant, fill, fits, may_fill, reserve, start_job
 from sched_rl.simulator.site.state import Doubles, Integers, Plain, SiteRules, SiteState
 from sched_rl.simulator.site.steps import choose, end_step
 
 #: How the priority of a waiting job follows from time; the others are fixed by its rank.
 STATIC, WFP3, UNICEP, LINEAR_SCORE = 0, 1, 2, 3
-STRICT, GREEDY, EASY = 0, 1, 2
+STRICT, GREEDY, EASY, CONSERVATIVE = 0, 1, 2, 3
 
 
 @kernel
@@ -44,10 +45,13 @@ def play_site(
         dynamic: STATIC, WFP3, UNICEP or LINEAR_SCORE.
         weights: (6,), of the linear score.
         threshold: the linear score waits when its smallest exceeds this.
-        mode: STRICT, GREEDY or EASY; idle in the committed game.
+        mode: STRICT, GREEDY, EASY or CONSERVATIVE; idle in the committed game.
     """
     state, rules = SiteState(*arrays), SiteRules(*plain_rules)
     site, num_jobs = state.clusters[c], state.submit_s.shape[1]
+    while mode == CONSERVATIVE and site.num_started < num_jobs:
+        _start_planned(state, rules, c, rank, procs, dynamic, weights)
+        apply_instant(state, c)
     while site.num_started < num_jobs:
         row = _best(state, rules, c, rank, procs, dynamic, weights, threshold, mode)
         if row == NOBODY:
@@ -100,6 +104,39 @@ def _best(
 
 
 @kernel
+def _start_planned(
+    state: SiteState,
+    rules: SiteRules,
+    c: int,
+    rank: Integers,
+    procs: Integers,
+    dynamic: int,
+    weights: Doubles,
+) -> None:
+    """Conservative backfilling, one pass: start the jobs whose earliest slot is now."""
+    site = state.clusters[c]
+    running, waiting = state.running[c, : site.num_running], np.sort(state.queue[c, : site.queued])
+    ends_s, keys = np.empty(site.num_running), np.empty(site.queued)
+    for i, row in enumerate(running):
+        ends_s[i] = max(state.start_s[c, row] + state.requested_s[c, row], site.now_s)
+    for i, row in enumerate(waiting):
+        keys[i] = float(rank[row])
+        if dynamic != STATIC:
+            keys[i] = _key_now(state, rules, c, row, procs[row], dynamic, weights)
+    by_end, order = np.argsort(ends_s), waiting[np.argsort(keys, kind="mergesort")]  # stable: ties by arrival
+    chosen = starts_now(
+        state.idle[c],
+        ends_s[by_end],
+        state.demand[c][running[by_end]],
+        state.requested_s[c][order],
+        state.demand[c][order],
+        site.now_s,
+    )
+    for row in order[chosen]:
+        start_job(state, c, row)
+
+
+@kernel
 def _key_now(
     state: SiteState, rules: SiteRules, c: int, row: int, procs: int, dynamic: int, weights: Doubles
 ) -> float:
@@ -130,11 +167,12 @@ def impose_starts(arrays: Plain, plain_rules: Plain, c: int, starts: NDArray[np.
     state, rules = SiteState(*arrays), SiteRules(*plain_rules)
     site, num_jobs = state.clusters[c], state.submit_s.shape[1]
     last_s = 0.0
-    site.settled = 0.0
+    site.settled = site.settled_wait_s = 0.0
     for row in range(num_jobs):
         state.start_s[c, row] = starts[row]
         run_s, wait_s = state.run_s[c, row], starts[row] - state.submit_s[c, row]
         site.settled += max(1.0, (wait_s + run_s) / max(run_s, 10.0))
+        site.settled_wait_s += wait_s
         last_s = max(last_s, starts[row] + run_s)
     site.num_started, site.arrived = num_jobs, num_jobs
     site.queued = site.num_running = 0

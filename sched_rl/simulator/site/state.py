@@ -25,6 +25,8 @@ SITE: Final = np.dtype(
         ("dt_s", np.float64),  # of the last step
         ("settled", np.float64),  # bounded slowdowns of the jobs that have started, summed
         ("accrued", np.float64),  # of all that have arrived, those that wait as if they started now
+        ("settled_wait_s", np.float64),  # waits of the jobs that have started, summed
+        ("accrued_wait_s", np.float64),  # waits so far of all that have arrived
         ("shadow_s", np.float64),  # when the reserved job can start by the estimates
         ("queued", np.int64),
         ("arrived", np.int64),
@@ -63,7 +65,8 @@ class SiteRules(NamedTuple):
     backfill: int  # its place in BACKFILLS
     may_block: bool  # a job that does not fit may be chosen, and the site waits for it until the next event
     longest_s: float  # requested time that counts as 1 in observations
-    slowdown_scale: float
+    slowdown_scale: float  # of the mean bounded slowdown
+    wait_scale: float  # of the mean wait, for a second
 
 
 class SiteState(NamedTuple):
@@ -97,6 +100,7 @@ def site_rules(env: SiteConfig) -> SiteRules:
         may_block=env.may_block or env.backfill == "easy" or env.step == "commit",
         longest_s=env.max_duration,
         slowdown_scale=env.reward.slowdown_scale,
+        wait_scale=env.reward.wait_scale / 3600.0,
     )
 
 
