@@ -114,7 +114,11 @@ def _agreement(
 def _demonstrations(
     config: Config, agent: PpoConfig, teacher_config: FixedSchedulerConfig, num_rollouts: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
-    """A rollout at a time: what the teacher did, int64 (M,), and the network's observations (M, D) and masks (M, A)."""
+    """A rollout at a time, in arrays that the next one overwrites.
+
+    Yields:
+        What the teacher did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).
+    """
     teacher, everyone = build_scheduler(teacher_config), np.ones(agent.num_envs, np.bool_)
     teacher_env, env = (
         VectorClusterEnv(
@@ -127,12 +131,14 @@ def _demonstrations(
     if agent.stagger_starts:
         for each in (teacher_env, env):
             each.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
+    steps, width = agent.rollout_steps, agent.num_envs
+    actions = np.empty((steps, width), np.int64)
+    observations = np.empty((steps, width, env.layout.size), np.float32)
+    masks = np.empty((steps, width, env.layout.num_actions), np.bool_)
     for _ in range(num_rollouts):
-        steps = []
-        for _ in range(agent.rollout_steps):
-            actions = teacher.actions(teacher_env.observation, teacher_env.action_mask, everyone)
-            steps.append((actions, env.observation.copy(), env.action_mask.copy()))
-            teacher_env.step(actions)
-            env.step(actions)
-        actions, observations, masks = (np.concatenate(column) for column in zip(*steps, strict=True))
-        yield actions, observations, masks
+        for step in range(steps):
+            actions[step] = teacher.actions(teacher_env.observation, teacher_env.action_mask, everyone)
+            observations[step], masks[step] = env.observation, env.action_mask
+            teacher_env.step(actions[step])
+            env.step(actions[step])
+        yield actions.reshape(-1), observations.reshape(steps * width, -1), masks.reshape(steps * width, -1)
