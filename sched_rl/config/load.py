@@ -90,16 +90,14 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     recorded_run = _last_value(values, base_key)
     recorded: dict[str, Any] = {}
     if recorded_run is None:
-        tree = _with_learned_keys(_compose(primary, choices, sources), choices)
+        tree = _with_learned_keys(_compose(primary, choices, sources), choices, of_env=True)
         suit_gymnasium(tree)
         suit_site(tree)
     else:
         refuse_rivals(base_key, choices, values)
         recorded = read_recorded(base_key, Path(recorded_run))
         tree = with_choices(recorded, choices, sources) | dict.fromkeys(COMMAND_KEYS[primary])
-        if isinstance(tree.get("env"), dict):
-            tree["env"].pop(IF_LEARNED, None)  # another cluster does not change the agent that was trained
-        tree = _with_learned_keys(tree, choices)
+        tree = _with_learned_keys(tree, choices, of_env=False)  # another cluster leaves a trained agent alone
     config_tree = OmegaConf.create(tree)
     for override in values:
         set_value(config_tree, override, sources)
@@ -190,22 +188,28 @@ def _refuse_untrained(primary: str, agent: Mapping[str, Any] | None) -> None:
         raise ConfigError(f"agent={agent.get('name')}: learns; give checkpoint=RUN_FOLDER_OR_FILE instead")
 
 
-def _with_learned_keys(tree: dict[str, Any], choices: Sequence[Override]) -> dict[str, Any]:
+def _with_learned_keys(tree: dict[str, Any], choices: Sequence[Override], *, of_env: bool) -> dict[str, Any]:
     """`if_learned` holds keys of agent that an env, or a recipe over it, sets where the agent learns.
 
     An env's are for the agent that was tuned on it, `ppo`: a study's agent stays the study's. A part that the command
     line chose, such as agent/network, is the command line's.
+
+    Args:
+        tree: the composed configuration; both `if_learned` are taken out.
+        choices: of the command line.
+        of_env: false leaves those of env unheeded.
     """
     chosen = {override.key_or_group.removeprefix("agent/") for override in choices}
     env, agent = tree.get("env"), tree.get("agent")
-    of_env = env.pop(IF_LEARNED, None) if isinstance(env, dict) else None
-    of_recipe = tree.pop(IF_LEARNED, None)
-    if isinstance(agent, Mapping) and agent.get("name") != PLAIN_LEARNER:
-        of_env = None
-    if isinstance(agent, Mapping) and agent.get("kind") in LEARNED_KINDS:
-        for keys in (of_env or {}, of_recipe or {}):
-            agent = merged(agent, {key: value for key, value in keys.items() if key not in chosen})
-        tree["agent"] = agent
+    env_keys = env.pop(IF_LEARNED, None) if isinstance(env, dict) else None
+    keys_in_turn = [tree.pop(IF_LEARNED, None)]
+    if not isinstance(agent, Mapping) or agent.get("kind") not in LEARNED_KINDS:
+        return tree
+    if of_env and agent.get("name") == PLAIN_LEARNER:
+        keys_in_turn.insert(0, env_keys)
+    for keys in keys_in_turn:
+        agent = merged(agent, {key: value for key, value in (keys or {}).items() if key not in chosen})
+    tree["agent"] = agent
     return tree
 
 
