@@ -158,6 +158,11 @@ class EvaluationSignals(ColumnSignals):
         """The smallest difference of one block that is worth a finding."""
         return self.limits.material_frac * self.episode_spread
 
+    @property
+    def material_of_block(self) -> float:
+        """The smallest fall of one block that is worth a finding; without episodes the gain measures it too."""
+        return self.material if self.curves.evaluations is None else self.material_frac_of_spread
+
     def is_below(self, earlier: int, later: int | tuple[int, ...]) -> bool:
         """Whether an evaluation, or the average of some, lies clearly and materially below one chosen for being high.
 

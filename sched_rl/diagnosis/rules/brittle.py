@@ -37,9 +37,9 @@ def _has_split(signals: Signals, earlier: int) -> bool:
     )
     errors = signals.limits.standard_errors
     chosen = signals.block_jitter(block) * math.sqrt(2 * math.log(max(latest[-1], 2))) if earlier else 0.0
-    fell = -own.mean > max(errors * own.standard_error + chosen, signals.material_frac_of_spread)
+    fell = -own.mean > max(errors * own.standard_error + chosen, signals.material_of_block)
     worst = float(signals.worst[list(latest)].max())
-    fell = fell and worst < signals.worst[earlier] - signals.material_frac_of_spread
+    fell = fell and worst < signals.worst[earlier] - signals.material_of_block
     rose = others.mean > errors * others.standard_error
     holds = others.mean > -errors * others.standard_error and signals.has_improved
     return fell and (rose or holds)

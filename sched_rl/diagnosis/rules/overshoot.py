@@ -16,8 +16,8 @@ def _detect(signals: Signals) -> Signature | None:
         if inside:
             return _signature(signals, inside, drop.best, drop.last, -drop.difference.mean)
     replaced, last = signals.kl_gross, signals.num_evals - 1
-    if not replaced or not signals.has_enough or signals.saws:
-        return None
+    if not replaced or not signals.has_enough or (signals.saws and len(replaced) <= signals.num_evals // 2):
+        return None  # most of its updates left it the policy that swings
     if signals.starts_sure:
         return None  # a policy that was sure from the start moves far with every step that it is forced to
     goes_on = all(e in replaced for e in range(last - signals.limits.persistence_evaluations + 1, last + 1))
