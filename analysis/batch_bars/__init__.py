@@ -1,0 +1,1 @@
+"""What a learned batch scheduler is held against: fixed priorities, and families of them tuned on other sequences."""
