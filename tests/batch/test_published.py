@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from sched_rl import make_env
+from sched_rl.config.load import load_config
+from sched_rl.evaluation.blocks import make_blocks
+from sched_rl.evaluation.summary import evaluate
+from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.simulator.committed import game_keys, play_committed
 from sched_rl.simulator.textbook import bounded_slowdowns, replay
 from sched_rl.workloads.swf import read_swf
@@ -100,6 +104,27 @@ def test_the_environment_plays_the_committed_game_start_by_start(every):
             assert total == pytest.approx(-run["mean_bsld"], rel=1e-9)
             played += 1
     assert played == 500 // every
+
+
+@pytest.mark.parametrize("policy", ["FCFS", "SJF", "F1", "WFP3", "UNICEP"])
+def test_the_agents_schedule_the_committed_game_start_by_start(policy):
+    runs = json.loads(gzip.decompress((ORACLE / "readme_starts_lublin_256.json.gz").read_bytes()))["runs"]
+    for backfill, rule in ((False, "none"), (True, "game")):
+        mine = [run for run in runs if run["policy"] == policy and run["backfill"] == backfill]
+        starts = [run["start"] for run in mine]
+        asked = [f"env.trace.path={TRACES}/lublin_256.swf", f"env.trace.starts={starts}".replace(" ", "")]
+        config = load_config(
+            "evaluate", [f"agent={policy.lower()}", "env=committed", f"env.backfill={rule}", *asked]
+        )
+        blocks = make_blocks(config.eval, config.env, {}, "val")
+        episodes = evaluate(build_scheduler(config.agent), blocks, {}).episodes
+        assert len(episodes) == len(mine) == 10
+        for episode, run in zip(episodes, mine, strict=True):
+            played = sorted(
+                zip(*(episode.schedule[name].tolist() for name in ("job_id", "start_s")), strict=True)
+            )
+            assert [list(each) for each in played] == sorted(run["starts"])
+            assert episode.numbers["mean_bounded_slowdown"] == pytest.approx(run["mean_bsld"], abs=1e-9)
 
 
 @functools.cache
