@@ -102,5 +102,6 @@ def _draw(found: Mapping[str, Curves], path: Path) -> None:
             axes.set_title(name)
             axes.set_xlabel("share of the training")
             axes.set_ylabel("mean return on val")
-            axes.legend(loc="lower right")
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(loc="lower right")
         style.save_figure(figure, path)
