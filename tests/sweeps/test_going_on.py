@@ -80,7 +80,7 @@ def test_a_finished_sweep_trains_nothing_more(sweep, training, capsys):
     ("changed", "message"),
     [
         (["env=heavy"], "env.duration_mode|env.num_bursts|env.name: was playbook, is heavy"),
-        (["agent.total_steps=32768"], "agent.total_steps: was 2000000, is 32768"),
+        (["agent.total_steps=32768"], "agent.total_steps: was 3000000, is 32768"),
         (["sweep.sampler=random"], "sweep.sampler: was tpe, is random"),
         (
             ["agent.lr=interval(1e-4,1e-2)"],

@@ -53,7 +53,7 @@ def test_a_pruned_trial_keeps_its_best_so_far_and_when_it_was_cut(sweep, trials)
     assert pruned
     for trial in pruned:
         assert trial.values == (pytest.approx(trial.attrs["min_block_return"]),)
-        assert trial.attrs["pruned_at"] == pytest.approx(trial.attrs["steps"] / 2_000_000)
+        assert trial.attrs["pruned_at"] == pytest.approx(trial.attrs["steps"] / 3_000_000)
         assert 0.2 <= trial.attrs["pruned_at"] < 1
     numbers = {trial.number for trial in pruned}
     assert not numbers & {trial.number for trial in best_trials(find_study("s"))}
