@@ -133,11 +133,11 @@ TRAIN = [
     # contradictions
     (
         "agent.num_minibatches=7",
-        "agent.num_minibatches=7: must divide agent.num_envs * agent.rollout_steps = 64 * 256 = 16384",
+        "agent.num_minibatches=7: must divide agent.num_envs * agent.rollout_steps = 128 * 256 = 32768",
     ),
     (
         "agent.total_steps=100",
-        "agent.total_steps=100: less than one update, agent.num_envs * agent.rollout_steps = 64 * 256 = 16384",
+        "agent.total_steps=100: less than one update, agent.num_envs * agent.rollout_steps = 128 * 256 = 32768",
     ),
     (
         "agent/network=attention agent.network.num_heads=5",

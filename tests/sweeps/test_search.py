@@ -36,7 +36,7 @@ def test_the_objective_is_the_best_worst_block_and_the_rest_is_beside_it(sweep, 
         assert list(scores) == ["block0", "block1", "block2"]
         assert min(scores.values()) == pytest.approx(best)
         assert trial.attrs["mean_return"] == pytest.approx(best + 0.01)
-        assert (trial.attrs["steps"], trial.attrs["updates"]) == (2_000_000, 10)
+        assert (trial.attrs["steps"], trial.attrs["updates"]) == (3_000_000, 10)
         assert {"wall_s", "last_min_block_return", "seed", "host"} <= set(trial.attrs)
 
 
