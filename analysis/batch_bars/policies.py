@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.batch_bars.populations import Asked, seeds_of
 from sched_rl.errors import ConfigError
+from sched_rl.evaluation.blocks import NAMED_STARTS
 from sched_rl.statistics import Interval, mean_interval, paired_difference
 from sched_rl.statistics.crossed import crossed_interval
 
@@ -39,10 +40,10 @@ def played(files: Sequence[Path], population: str, asked: Asked) -> list[Played]
     for file in files:
         try:
             document = json.loads(file.read_text())
-            episodes, split = document["episodes"], document["split"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            episodes, block = document["episodes"], document["blocks"][0]["name"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise ConfigError(f"{file}: cannot be read as an evaluation's JSON ({error})") from error
-        if (split == "starts") == (population == "published"):
+        if (block == NAMED_STARTS) == (population == "published"):
             found.append(_of_sequences(file, episodes, population, asked))
     return found
 

@@ -89,7 +89,7 @@ def _footnote(table: FinalTable) -> str:
     if table.split == "val" and table.is_learned:
         text += "; these seeds chose the checkpoint, which flatters it"
     elif table.split == "starts" and table.is_learned:
-        text += "; a training with the same env.trace.starts chose its checkpoint by them, which flatters it"
+        text += "; where its training named the same env.trace.starts, they chose the checkpoint, which flatters it"
     return text
 
 

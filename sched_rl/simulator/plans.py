@@ -79,8 +79,8 @@ def starts_now(
         levels[size - 1] += held[i]
     chosen = np.zeros(num_waiting, np.bool_)
     for i in range(num_waiting):
-        if not np.any(free > 0):
-            break  # nobody else can start now, and a plan holds for this instant alone
+        if not np.any(free > 0) and np.any(demand[i] > 0):
+            continue  # nobody who needs anything can start now, and a plan holds for this instant alone
         begin = _earliest(times, levels, size, requested_s[i], demand[i])
         if begin == 0 and np.all(demand[i] <= free):
             chosen[i] = True

@@ -22,12 +22,12 @@ def run(folder, *more):
     return main([f"trace={folder}/t.swf", f"output={folder}/bars.md", *ASKED, *more])
 
 
-def policy(file, split, places, slowdown):
+def policy(file, block, places, slowdown):
     """An evaluation JSON as `sched_rl.evaluate` writes it, reduced to what is read."""
-    key = "start" if split == "starts" else "seed"
+    key = "start" if block == "starts" else "seed"
     numbers = {"mean_wait_s": 1.0, "max_wait_s": 2.0, "utilization": 0.5}
     episodes = [{key: place, "mean_bounded_slowdown": slowdown, **numbers} for place in places]
-    file.write_text(json.dumps({"split": split, "episodes": episodes}))
+    file.write_text(json.dumps({"blocks": [{"name": block}], "episodes": episodes}))
     return file
 
 
@@ -59,7 +59,7 @@ def test_bars_are_measured_once_and_the_best_is_the_bar(folder, capsys):
 
 def test_policies_are_paired_with_the_bar(folder, capsys):
     files = [policy(folder / f"{i}.json", "starts", (10, 0), 1.0 + i) for i in range(2)]
-    files.append(policy(folder / "u.json", "promote", range(UNSEEN_SEED, UNSEEN_SEED + 3), 1.5))
+    files.append(policy(folder / "u.json", "block0", range(UNSEEN_SEED, UNSEEN_SEED + 3), 1.5))
     assert run(folder, f"easy={','.join(map(str, files))}") == 0
     page = capsys.readouterr().out
     assert "| published | 1.00, 2.00 | **1.50** |" in page
