@@ -285,3 +285,17 @@ def test_a_policy_that_grows_surer_has_found_a_signal_although_eval_is_flat():
     surer = healthy(mean=flat, entropy_frac=np.linspace(0.95, 0.75, UPDATES + 1), approx_kl_mean=kl)
     assert diagnose(same).primary == "no_signal"
     assert "no_signal" not in diagnose(surer).ids
+
+
+def test_updates_that_go_on_replacing_the_policy_are_overshoot_even_where_it_swings():
+    swings = 1.0 + 0.12 * (-1.0) ** np.arange(EVALS + 1)
+    steps = {"approx_kl_mean": np.full(UPDATES + 1, 3.0), "approx_kl_max": np.full(UPDATES + 1, 9.0)}
+    assert diagnose(healthy(mean=swings, **steps)).primary == "overshoot"
+
+
+def test_a_bare_block_that_gives_back_little_of_the_gain_is_not_brittle():
+    """Without episodes nobody knows how far they spread: a gain of 0.2 says that 0.02 is little."""
+    means = rise()
+    fallen = means - 0.01 - 0.02 * (np.arange(EVALS + 1) >= 17)
+    curves = healthy(block_means=np.stack([fallen, means, means + 0.01], 1))
+    assert diagnose(bare(curves)).primary == "healthy"
