@@ -4,7 +4,7 @@ Trains this project's PPO and sb3-contrib's MaskablePPO with the same environmen
 holds their learning curves against each other. What is there is kept; stopped, the same command goes on.
 
 problems  playbook, cartpole (both)
-seeds     trainings of each: seeds 1 to this; MaskablePPO also on as many others, for the noise floor (10)
+seeds     trainings of each: seeds 1 to this (10)
 folder    of the curves (runs/parity)
 output    the page, its picture beside it (analysis/results/parity.md)
 Overrides go to every training.
@@ -23,7 +23,7 @@ import numpy as np
 
 from analysis.benchmarks.arguments import count, names_among, read_arguments
 from analysis.benchmarks.parity.learning import learning_curve
-from analysis.benchmarks.parity.page import OURS, PEER, PEER_AGAIN, Curves, write_page
+from analysis.benchmarks.parity.page import OURS, PEER, Curves, write_page
 from analysis.benchmarks.parity.problems import POINTS, PROBLEMS, load_problem
 from sched_rl.checkpoint import write_atomically
 from sched_rl.config.record import config_digest
@@ -82,12 +82,10 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
 
 
 def _planned(names: Sequence[str], num_seeds: int) -> Iterator[tuple[str, str, int]]:
-    """Seed by seed, so that a run that is stopped has pairs; the noise floor last."""
+    """Seed by seed, so that a run that is stopped has pairs."""
     for name in names:
         for seed in range(1, num_seeds + 1):
             yield name, OURS, seed
-            yield name, PEER, seed
-        for seed in range(num_seeds + 1, 2 * num_seeds + 1):
             yield name, PEER, seed
 
 
@@ -98,12 +96,11 @@ def _place(folder: Path, name: str, player: str, seed: int, more: Sequence[str])
 
 def _read(folder: Path, name: str, num_seeds: int, more: Sequence[str]) -> Curves:
     """The curves that are there, each player's in the order of the seeds; pairs stay pairs."""
-    first, again = range(1, num_seeds + 1), range(num_seeds + 1, 2 * num_seeds + 1)
     curves = {}
-    for label, player, seeds in ((OURS, OURS, first), (PEER, PEER, first), (PEER_AGAIN, PEER, again)):
-        paths = [_place(folder, name, player, seed, more) for seed in seeds]
+    for player in (OURS, PEER):
+        paths = [_place(folder, name, player, seed, more) for seed in range(1, num_seeds + 1)]
         found = [json.loads(path.read_bytes()) for path in paths if path.is_file()]
-        curves[label] = np.array(found, np.float64).reshape(len(found), POINTS)
+        curves[player] = np.array(found, np.float64).reshape(len(found), POINTS)
     return curves
 
 

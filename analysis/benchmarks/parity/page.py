@@ -14,11 +14,11 @@ from sched_rl.checkpoint import write_atomically
 from sched_rl.reporting import style
 from sched_rl.statistics import Interval, mean_interval
 
-#: Player to its curves, float64 (trainings, POINTS); `maskable_ppo, other seeds` is the noise floor's other half.
+#: Player to its curves, float64 (trainings, POINTS), in the order of the seeds.
 Curves = Mapping[str, NDArray[np.float64]]
 
-OURS, PEER, PEER_AGAIN = "ours", "maskable_ppo", "maskable_ppo, other seeds"
-_LABELS = {OURS: "sched_rl", PEER: "MaskablePPO", PEER_AGAIN: "MaskablePPO, other seeds"}
+OURS, PEER = "ours", "maskable_ppo"
+_LABELS = {OURS: "sched_rl", PEER: "MaskablePPO"}
 
 
 def areas(curves: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -26,12 +26,21 @@ def areas(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.trapezoid(curves, axis=1) / (POINTS - 1))
 
 
-def difference(curves: Curves, one: str, other: str) -> Interval | None:
-    """Areas of one minus another's, pairs in the order of their seeds; None with fewer than two pairs."""
-    pairs = min(len(curves.get(one, ())), len(curves.get(other, ())))
-    if pairs < 2:
-        return None
-    return mean_interval(areas(curves[one][:pairs]) - areas(curves[other][:pairs]), seed=0)
+def pairs_of(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The curves of both, equal seeds in equal places."""
+    pairs = min(len(curves[OURS]), len(curves[PEER]))
+    return curves[OURS][:pairs], curves[PEER][:pairs]
+
+
+def halves_of_peer(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """MaskablePPO's later trainings, and as many of its first ones: what differs there is chance."""
+    pairs = len(curves[PEER]) // 2
+    return curves[PEER][pairs : 2 * pairs], curves[PEER][:pairs]
+
+
+def difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> Interval | None:
+    """Areas of one minus another's, row by row; None with fewer than two rows."""
+    return mean_interval(areas(one) - areas(other), seed=0) if len(one) >= 2 else None
 
 
 def reach(curves: Curves) -> float:
@@ -63,26 +72,22 @@ def _introduction(found: Mapping[str, Curves], more: Sequence[str]) -> list[str]
     return [
         f"`{command}`: {steps}. Same environment, network with its initial weights, and hyperparameters; what only one "
         "of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided "
-        "by its width, trainings are paired by seed. MaskablePPO against itself on other seeds is what chance alone "
-        "does.",
+        "by its width, trainings are paired by seed. MaskablePPO against itself on other seeds, half as many pairs, is "
+        "what chance alone does.",
     ]
 
 
 def _rows(name: str, curves: Curves) -> list[list[str]]:
     rows = []
-    for one, other in ((OURS, PEER), (PEER_AGAIN, PEER)):
-        found, pairs = (
-            difference(curves, one, other),
-            min(len(curves.get(one, ())), len(curves.get(other, ()))),
-        )
-        text, share = "…", "…"
+    for label, (one, other) in (
+        ("sched_rl minus MaskablePPO", pairs_of(curves)),
+        ("noise floor: MaskablePPO's later seeds minus its first ones", halves_of_peer(curves)),
+    ):
+        found, text, share = difference(one, other), "…", "…"
         if found is not None:
-            text, bounds = (
-                found.format(3),
-                [each / reach(curves) for each in (found.mean, found.low, found.high)],
-            )
-            share = "{:+.1%} [{:+.1%}, {:+.1%}]".format(*bounds)
-        rows.append([name, f"{_LABELS[one]} minus {_LABELS[other]}", str(pairs), text, share])
+            bounds = [each / reach(curves) for each in (found.mean, found.low, found.high)]
+            text, share = found.format(3), "{:+.1%} [{:+.1%}, {:+.1%}]".format(*bounds)
+        rows.append([name, label, str(len(one)), text, share])
     return rows
 
 
