@@ -63,7 +63,11 @@ def test_a_pathology_declares_a_finding_of_the_specification_and_its_onset(name)
 
 def test_pathologies_set_every_key_of_their_learner():
     """Otherwise they change, or stop failing, when a default of agent moves."""
-    pinned = yaml.safe_load((CONF / "pathology" / "control.yaml").read_text())["if_learned"]
+    first, then = (
+        yaml.safe_load((CONF / "pathology" / f"{name}.yaml").read_text())["if_learned"]
+        for name in ("healthy", "control")
+    )
+    pinned = first | then
     assert set(pinned) == {field.name for field in fields(PpoConfig)} - {"kind", "name"}
     assert set(pinned["network"]) == {field.name for field in fields(ScorerConfig)}
     assert set(pinned["lr_schedule"]) == {field.name for field in fields(ExponentialScheduleConfig)}
