@@ -34,6 +34,8 @@ def test_both_begin_with_the_same_policy_and_the_same_command_goes_on(tmp_path, 
     assert start["cartpole-ours-seed1"] == start["cartpole-maskable_ppo-seed1"]
     text = (tmp_path / "parity.md").read_text()
     assert text.count("| cartpole |") == 2
+    assert "seeds=2 agent.total_steps=2560" in text
+    assert "cartpole 2,560 steps" in text
     assert (tmp_path / "parity.png").is_file()
     capsys.readouterr()
     assert main(arguments) == 0

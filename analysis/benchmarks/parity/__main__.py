@@ -76,8 +76,8 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
             f"{name}, {player}, seed {seed}: area {np.trapezoid(curve) / (POINTS - 1):.3f}, {seconds:.0f} s",
             flush=True,
         )
-        write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, more)
-    write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, more)
+        write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, num_seeds, more)
+    write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, num_seeds, more)
     print(f"wrote {page}")
 
 

@@ -49,29 +49,38 @@ def reach(curves: Curves) -> float:
     return float(np.max(means) - np.min(means)) if means else float("nan")
 
 
-def write_page(path: Path, found: Mapping[str, Curves], more: Sequence[str]) -> None:
+def write_page(path: Path, found: Mapping[str, Curves], num_seeds: int, more: Sequence[str]) -> None:
     """Write the page and its picture beside it.
 
     Args:
         path: of the Markdown file.
         found: problem to curves.
+        num_seeds: trainings asked for.
         more: overrides that everything was made with.
     """
     rows = [row for name, curves in found.items() for row in _rows(name, curves)]
     head = ["problem", "difference in area under the curve", "trainings", "mean [95 %]", "of the range"]
-    lines = ["# The same PPO as MaskablePPO?", "", *_introduction(found, more), "", *markdown(head, rows)]
+    lines = [
+        "# The same PPO as MaskablePPO?",
+        "",
+        *_introduction(found, num_seeds, more),
+        "",
+        *markdown(head, rows),
+    ]
     picture = path.with_suffix(".png")
     _draw(found, picture)
     lines += ["", f"![Learning curves of both]({picture.name})"]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def _introduction(found: Mapping[str, Curves], more: Sequence[str]) -> list[str]:
-    steps = ", ".join(f"{name} {load_problem(name, 1, more).agent.total_steps:,} steps" for name in found)
-    command = " ".join(("python -m analysis.benchmarks.parity", *more))
+def _introduction(found: Mapping[str, Curves], num_seeds: int, more: Sequence[str]) -> list[str]:
+    steps = [f"{name} {load_problem(name, 1, more).agent.total_steps:,} steps" for name in found]
+    command = " ".join(
+        ("python -m analysis.benchmarks.parity", f"problems={','.join(found)}", f"seeds={num_seeds}", *more)
+    )
     return [
-        f"`{command}`: {steps}. Same environment, network with its initial weights, and hyperparameters; what only one "
-        "of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided "
+        f"`{command}`: {', '.join(steps)}. Same environment, network with its initial weights, and hyperparameters; "
+        "what only one of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided "
         "by its width, trainings are paired by seed. MaskablePPO against itself on other seeds, half as many pairs, is "
         "what chance alone does.",
     ]
