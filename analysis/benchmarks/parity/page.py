@@ -80,9 +80,9 @@ def _introduction(found: Mapping[str, Curves], num_seeds: int, more: Sequence[st
     )
     return [
         f"`{command}`: {', '.join(steps)}. Same environment, network with its initial weights, and hyperparameters; "
-        "what only one of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the area is divided "
-        "by its width, trainings are paired by seed. MaskablePPO against itself on other seeds, half as many pairs, is "
-        "what chance alone does.",
+        "what only one of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the "
+        "area is divided by its width, trainings are paired by seed. MaskablePPO against itself on other seeds, half "
+        "as many pairs, is what chance alone does.",
     ]
 
 
