@@ -14,7 +14,7 @@ from analysis.batch_bars.rules import SETTINGS
 from analysis.batch_table import PUBLISHED_STARTS
 from sched_rl.errors import ConfigError
 
-DEFAULTS = {
+DEFAULTS: dict[str, str] = {
     "trace": "",
     "starts": ",".join(map(str, PUBLISHED_STARTS)),
     "count": "1024",
@@ -22,7 +22,7 @@ DEFAULTS = {
     "unseen": "100",
     "tuning": "40",
     "output": "batch_bars.md",
-    **dict.fromkeys(SETTINGS, ""),
+    **{str(setting): "" for setting in SETTINGS},
 }
 USAGE = """usage: python -m analysis.batch_bars trace=FILE.swf [key=value ...]
 

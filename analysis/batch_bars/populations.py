@@ -49,7 +49,7 @@ class Populations:
     def __init__(self, asked: Asked) -> None:
         """Read the trace; sequences are generated when asked for."""
         trace = read_swf(asked.trace)
-        self._traces = {rules: jobs_of(trace, rules) for rules in ("textbook", "game")}  # type: ignore[arg-type]
+        self._traces = {rules: jobs_of(trace, rules) for rules in ("textbook", "game")}
         self._asked = asked
         overrides = [f"env.trace.load_factor={asked.load_factor}", f"env.trace.count={asked.count}"]
         machine = [f"env.lublin.num_procs={self._traces['textbook'].num_nodes}"]
@@ -75,7 +75,7 @@ class Populations:
         return [_moved(jobs, begins[i % len(begins)]) for i, jobs in enumerate(sequences)]
 
     def _generated(self, first_seed: int, count: int) -> list[Any]:
-        source = site_source(self._env)  # type: ignore[arg-type]
+        source = site_source(self._env)
         return [source.sequence(first_seed + i) for i in range(count)]
 
 
