@@ -113,7 +113,7 @@ def _study(seeds: Sequence[int]) -> list[Cell]:
     experiments = [(network, mode) for network in STUDY_NETWORKS for mode in STUDY_MODES]
     experiments += [(network, "gae_bug") for network in STUDY_NETWORKS]
     for experiment in (study_name(*each) for each in experiments):
-        cells += _trained(experiment, (f"experiment={experiment}",), "sjf", seeds)
+        cells += _trained(experiment, (f"experiment={experiment}", "eval.every_updates=4"), "sjf", seeds)
     return cells
 
 
