@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel
+from sched_rl.simulator.plans import occupy
 
 _Doubles = NDArray[np.float64]
 _Integers = NDArray[np.int64]
@@ -166,30 +167,12 @@ def start_conservative(
                 break
             at += 1
         start_s = times[begin]
-        size = _occupy(times, levels, size, begin, start_s + requested_s[row], procs[row])
+        size = occupy(times, levels, size, begin, start_s + requested_s[row], procs[row])
         if begin == 0 and procs[row] <= free:
             starts[row] = now
             free -= procs[row]
             count += 1
     return _drop_started(queue, queued, starts, count), free
-
-
-@kernel
-def _occupy(times: _Doubles, levels: _Integers, size: int, begin: int, end_s: float, width: int) -> int:
-    """Take processors out of the profile from times[begin] to end_s; returns its new size."""
-    last = begin
-    while last < size and times[last] < end_s:
-        last += 1
-    if last == begin:
-        return size  # a slot of no length
-    if last == size or times[last] > end_s:
-        for i in range(size, last, -1):
-            times[i], levels[i] = times[i - 1], levels[i - 1]
-        times[last], levels[last] = end_s, levels[last - 1]
-        size += 1
-    for i in range(begin, last):
-        levels[i] -= width
-    return size
 
 
 @kernel

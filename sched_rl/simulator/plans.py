@@ -85,7 +85,7 @@ def starts_now(
         if begin == 0 and np.all(demand[i] <= free):
             chosen[i] = True
             free -= demand[i]
-        size = _occupy(times, levels, size, begin, times[begin] + requested_s[i], demand[i])
+        size = occupy(times, levels, size, begin, times[begin] + requested_s[i], demand[i])
     return chosen
 
 
@@ -104,10 +104,22 @@ def _earliest(
 
 
 @kernel
-def _occupy(
-    times: _Doubles, levels: NDArray[np.int64], size: int, begin: int, end_s: float, wanted: _Integers
+def occupy(
+    times: _Doubles, levels: _Integers, size: int, begin: int, end_s: float, wanted: int | _Integers
 ) -> int:
-    """Take units out of the profile from times[begin] to end_s; returns its new size."""
+    """Take units out of the profile from times[begin] to end_s.
+
+    Args:
+        times: ascending; from times[i] to times[i + 1] levels[i] is idle. Both have room for one more.
+        levels: (room,) of one resource, or (room, R).
+        size: entries that count.
+        begin: where the slot begins.
+        end_s: when it ends.
+        wanted: units of the resource, or (R,).
+
+    Returns:
+        The profile's new size.
+    """
     last = begin
     while last < size and times[last] < end_s:
         last += 1
