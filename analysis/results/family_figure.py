@@ -41,7 +41,8 @@ def draw_families(own: Sequence[Contest], one: Sequence[Contest], path: Path) ->
         axes.axvline(0, color=style.BLACK, linewidth=0.8)
         axes.axvline(-0.01, color=style.GREY, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(FAMILIES)), FAMILIES[::-1])
-        axes.set_xlabel("return minus the best heuristic's, 95 % over trainings and episodes")
+        axes.set_ylim(-0.5, len(FAMILIES) - 0.5)
+        axes.set_xlabel("return minus the best heuristic's, 95 %")
         axes.set_title("PPO against the best heuristic of each family")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best")

@@ -33,7 +33,8 @@ _HEAD = """# Results
 
 Made by `make results`{more}: trained and played from scratch, with fixed seeds, default settings but for what a command
 says. Scores are returns on the REPORT blocks (3 x 20 episodes that chose nothing; read once a training, at its end)
-unless said; intervals are 95 % bootstrap intervals of differences paired by episode. Checkpoints were chosen on VAL.
+unless said; intervals are 95 % bootstrap intervals of differences paired by episode; of several trainings they
+resample those too, of one they speak of that one alone. Checkpoints were chosen on VAL.
 """
 
 

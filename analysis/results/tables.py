@@ -216,7 +216,12 @@ def paired(row: Mapping[str, Any], other: Mapping[str, Any]) -> Interval:
 
 
 def crossed(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Interval:
-    """The mean difference over trainings, each paired by episode; the interval resamples both."""
+    """The mean difference over trainings, each paired by episode; the interval resamples both.
+
+    Of a single training it is over the episodes alone, and speaks of that training only.
+    """
+    if len(pairs) == 1:
+        return paired(*pairs[0])
     values = [np.subtract(_returns(one)[0], _returns(other)[0]) for one, other in pairs]
     return crossed_interval(values, strata=_returns(pairs[0][0])[1], seed=SEED)
 

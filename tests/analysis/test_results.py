@@ -145,6 +145,11 @@ def test_the_ppo_table_gives_each_training_the_median_and_how_it_held():
     assert low < 0.1 < high, "three trainings that differ by 0.3 settle little"
 
 
+def test_one_training_is_judged_over_its_episodes():
+    mine, theirs = evaluation(0.6, seed=1), evaluation(0.5, seed=2)
+    assert tables.crossed([(mine, theirs)]) == tables.paired(mine, theirs)
+
+
 def test_the_studys_fault_is_compared_by_equal_seeds():
     ours = [training(seed, 0.6 + 0.1 * seed, {"sjf": evaluation(0.5)}, [0.5]) for seed in (1, 2, 3)]
     lost = [
