@@ -133,7 +133,7 @@ BASES = [
     [], ["agent=ppo_study"], ["agent=ppo_more_exploration", "env=deadline"], ["agent/network=mlp", "agent.ent_coef=0"],
     ["agent/network=attention", "agent/lr_schedule=constant", "env=mixed", "eval=family_blocks"],
     ["agent/lr_schedule=linear", "agent.target_kl=0", "agent.max_grad_norm=0", "agent.clip_coef=0"],
-    ["agent.normalize_advantages=false", "agent.value_lr_scale=1e-6", "agent.total_steps=16384", "seed=4294967295"],
+    ["agent.normalize_advantages=false", "agent.value_lr_scale=1e-6", "agent.total_steps=32768", "seed=4294967295"],
     ["eval.episodes_per_block=1", "env.reward.noop_penalty_scale=0", "agent.mask_actions=false", "agent.kernel=dense"],
     ["env=gymnasium", "agent/network=mlp"], ["env=trace"],
 ]  # fmt: skip
