@@ -9,7 +9,7 @@ tables   which to make: some of heuristics, ppo_playbook, rollout, ppo_heavy, fa
 seeds    training seeds of every table (PPO and robust 1 to 5, families and the study 1 to 3, generalisation 1)
 folder   of runs and evaluations (runs/results)
 output   the page (analysis/results/README.md)
-Overrides (`debug=smoke`, `agent.total_steps=...`) go to every evaluation and training.
+Overrides (`debug=smoke`) go to every evaluation and training, those of agent (`agent.total_steps=...`) to trainings.
 """
 
 from __future__ import annotations

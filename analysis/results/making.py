@@ -63,8 +63,9 @@ class Maker:
     """Makes cells below one folder."""
 
     def __init__(self, folder: Path, more: Sequence[str]) -> None:
-        """Take the folder, and overrides for every cell."""
+        """Take the folder, and overrides for every cell; those of agent are for what learns."""
         self._folder, self._more, self._sources = folder, tuple(more), ConfigSources()
+        self._more_played = tuple(each for each in more if not each.startswith(("agent.", "agent/")))
 
     def read(self, cell: Cell) -> Result | None:
         """A cell's result, None where it is not finished.
@@ -102,7 +103,8 @@ class Maker:
             if not (folder / CONFIG_FILE).is_file():
                 return self._config(cell.training)  # not to be evaluated yet; its digest is nobody's
             played = [path_override("checkpoint", folder)]
-        return load_command(primary, [*played, *cell.overrides, *always, *self._more], self._sources).config
+        more = self._more_played if cell.seed is None else self._more
+        return load_command(primary, [*played, *cell.overrides, *always, *more], self._sources).config
 
     def _place(self, cell: Cell, config: Config) -> Path:
         digest = config_digest(config)[:8]
