@@ -31,7 +31,7 @@ def suit_site(tree: dict[str, Any]) -> None:
     known, of_clusters = field_types(SiteConfig), field_types(EnvConfig)
     tree["env"] = {key: value for key, value in env.items() if key in known or key not in of_clusters}
     if tree.get("baselines"):
-        tree["baselines"] = [name for name in BASELINES if env.get("step") != "commit" or name != "easy"]
+        tree["baselines"] = list(BASELINES)
     agent = tree.get("agent")
     if isinstance(agent, dict) and isinstance(agent.get("warm_start"), dict):
         agent["warm_start"]["teacher"] = None

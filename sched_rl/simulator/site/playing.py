@@ -95,9 +95,7 @@ def _best(
                     continue
             elif mode == GREEDY and not fits(state, c, row):
                 continue
-        key = float(rank[row])
-        if dynamic != STATIC:
-            key = _key_now(state, rules, c, row, procs[row], dynamic, weights)
+        key = _key_now(state, rules, c, row, rank, procs, dynamic, weights)
         if best == NOBODY or key < smallest or (key == smallest and row < best):
             best, smallest = row, key
     return NOBODY if dynamic == LINEAR_SCORE and smallest > threshold else best
@@ -120,9 +118,7 @@ def _start_planned(
     for i, row in enumerate(running):
         ends_s[i] = max(state.start_s[c, row] + state.requested_s[c, row], site.now_s)
     for i, row in enumerate(waiting):
-        keys[i] = float(rank[row])
-        if dynamic != STATIC:
-            keys[i] = _key_now(state, rules, c, row, procs[row], dynamic, weights)
+        keys[i] = _key_now(state, rules, c, row, rank, procs, dynamic, weights)
     by_end, order = np.argsort(ends_s), waiting[np.argsort(keys, kind="mergesort")]  # stable: ties by arrival
     chosen = starts_now(
         state.idle[c],
@@ -138,14 +134,24 @@ def _start_planned(
 
 @kernel
 def _key_now(
-    state: SiteState, rules: SiteRules, c: int, row: int, procs: int, dynamic: int, weights: Doubles
+    state: SiteState,
+    rules: SiteRules,
+    c: int,
+    row: int,
+    rank: Integers,
+    procs: Integers,
+    dynamic: int,
+    weights: Doubles,
 ) -> float:
+    """What a waiting job is ordered by at this instant, the smallest first: its rank where time does not enter."""
+    if dynamic == STATIC:
+        return float(rank[row])
     wait_s = state.clusters[c].now_s - state.submit_s[c, row]
     requested_s = max(state.requested_s[c, row], 1e-9)
     if dynamic == WFP3:
-        return float(-((wait_s / requested_s) ** 3) * procs)
+        return float(-((wait_s / requested_s) ** 3) * procs[row])
     if dynamic == UNICEP:
-        return float(-wait_s / (max(math.log2(procs), 1e-9) * requested_s))
+        return float(-wait_s / (max(math.log2(procs[row]), 1e-9) * requested_s))
     span_s = state.clusters[c].horizon_s - state.submit_s[c, 0]
     duration, width = requested_s / rules.longest_s, state.share[c, row]
     score = weights[0] * duration + weights[1] * width + weights[2] * duration * width
