@@ -73,6 +73,7 @@ _TABLE = {
     "env.reward.due_miss_penalty_scale": "[0, inf)",
     "env.reward.slowdown_scale": "(0, inf)",
     "env.reward.wait_scale": "[0, inf)",
+    "env.reward.area_wait_scale": "[0, inf)",
     "env.trace.starts": "[0, 2147483647]",
     "env.trace.count": "[1, 1000000]",
     "env.trace.load_factor": "(0, inf)",

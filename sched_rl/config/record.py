@@ -40,18 +40,20 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     agent = tree.get("agent")
     if isinstance(agent, Mapping) and agent.get("kind") == "ppo":
         tree = {**tree, "agent": {"objective": {"kind": "mean"}, **agent}}
-    config = tree_to_config({**older, **tree, **_with_generators(tree)})
+    config = tree_to_config({**older, **tree, **_with_environments(tree)})
     check_config(config)
     return config
 
 
-def _with_generators(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A record from before other packages could make workloads had the playbook's."""
+def _with_environments(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A record from before other packages could make workloads had the playbook's; sites charged no area's wait."""
     own = {"generator": "playbook", "generator_options": {}}
     env, families = tree.get("env"), tree.get("families")
     completed: dict[str, Any] = {}
     if isinstance(env, Mapping) and "kind" not in env:
         completed["env"] = {**own, **env}
+    elif isinstance(env, Mapping) and env.get("kind") == "site" and isinstance(env.get("reward"), Mapping):
+        completed["env"] = {**env, "reward": {"area_wait_scale": 0.0, **env["reward"]}}
     if isinstance(families, Mapping):
         completed["families"] = {
             name: {**own, **family} if isinstance(family, Mapping) else family
@@ -75,6 +77,8 @@ def digested(config: Config) -> dict[str, Any]:
     tree = {key: value for key, value in plain.items() if key not in _NOT_DIGESTED}
     if tree["agent"].get("objective") == {"kind": "mean"}:
         del tree["agent"]["objective"]  # as before there were others
+    if tree["env"].get("kind") == "site" and not tree["env"]["reward"]["area_wait_scale"]:
+        del tree["env"]["reward"]["area_wait_scale"]  # as before there was one
     for env in (tree["env"], *tree["families"].values()):
         if env.get("generator") == "playbook":
             del env["generator"], env["generator_options"]

@@ -8,10 +8,17 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class SlowdownRewardConfig:
-    """What the sequence's mean bounded slowdown and its mean wait, in hours, cost; a step pays what they rose by."""
+    """What the sequence's mean bounded slowdown and its mean waits cost; a step pays what they rose by.
+
+    Attributes:
+        slowdown_scale: of the mean bounded slowdown.
+        wait_scale: of the mean wait in hours.
+        area_wait_scale: of the mean wait in hours, jobs weighted by their share of the machine times run time.
+    """
 
     slowdown_scale: float
     wait_scale: float
+    area_wait_scale: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,6 +172,23 @@ def test_a_wait_costs_a_long_job_as_much_as_a_short_one():
     assert potential[0] == pytest.approx(-(0.5 + 10.0 * 1.0) / 2)  # the short one first
 
 
+@settings(max_examples=60)
+@given(
+    drawn=JOBS, priority=st.sampled_from(["fcfs", "sjf", "saf"]), backfill=st.sampled_from(["none", "easy"])
+)
+def test_a_wait_weighted_by_area_charges_for_work_put_off_whoever_s_it_is(drawn, priority, backfill):
+    # Over a schedule, area * (start + run / 2) sums to the integral of t over what is busy.
+    jobs, seconds = sequence(drawn_jobs(drawn), [PROCS]), np.arange(0.0, 400.0) + 0.5
+    reward = dataclasses.replace(TRACE.reward, area_wait_scale=3600.0)
+    site = Site(dataclasses.replace(TRACE, reward=reward, backfill=backfill), jobs)
+    rewards = site.step_by(keys_of(jobs, priority))
+    starts, area = site.starts, jobs.procs * jobs.run_s
+    running = (starts[:, None] < seconds) & (seconds < (starts + jobs.run_s)[:, None])
+    put_off = (jobs.procs @ running) @ seconds - (area * (jobs.submit_s + jobs.run_s / 2)).sum()
+    slowdown = bounded_slowdowns(jobs.submit_s, starts, jobs.run_s).mean()
+    assert sum(rewards) == pytest.approx(-slowdown - put_off / area.sum())
+
+
 def test_a_window_shows_the_smallest_or_the_oldest():
     jobs = sequence(
         [{"submit": 0.0, "run": run, "requested": run, "procs": 5} for run in (50.0, 30.0, 40.0, 10.0)], [5]

@@ -125,7 +125,7 @@ def run_job(state: SiteState, c: int, row: int) -> None:
     site.num_running += 1
     site.num_started += 1
     site.settled += slowdown_at(state, c, row, site.now_s)
-    site.settled_wait_s += site.now_s - state.submit_s[c, row]
+    site.settled_wait += state.wait_cost[c, row] * (site.now_s - state.submit_s[c, row])
 
 
 @kernel

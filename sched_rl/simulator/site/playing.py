@@ -173,12 +173,12 @@ def impose_starts(arrays: Plain, plain_rules: Plain, c: int, starts: NDArray[np.
     state, rules = SiteState(*arrays), SiteRules(*plain_rules)
     site, num_jobs = state.clusters[c], state.submit_s.shape[1]
     last_s = 0.0
-    site.settled = site.settled_wait_s = 0.0
+    site.settled = site.settled_wait = 0.0
     for row in range(num_jobs):
         state.start_s[c, row] = starts[row]
         run_s, wait_s = state.run_s[c, row], starts[row] - state.submit_s[c, row]
         site.settled += max(1.0, (wait_s + run_s) / max(run_s, 10.0))
-        site.settled_wait_s += wait_s
+        site.settled_wait += state.wait_cost[c, row] * wait_s
         last_s = max(last_s, starts[row] + run_s)
     site.num_started, site.arrived = num_jobs, num_jobs
     site.queued = site.num_running = 0

@@ -25,8 +25,8 @@ SITE: Final = np.dtype(
         ("dt_s", np.float64),  # of the last step
         ("settled", np.float64),  # bounded slowdowns of the jobs that have started, summed
         ("accrued", np.float64),  # of all that have arrived, those that wait as if they started now
-        ("settled_wait_s", np.float64),  # waits of the jobs that have started, summed
-        ("accrued_wait_s", np.float64),  # waits so far of all that have arrived
+        ("settled_wait", np.float64),  # what the waits of the jobs that have started cost, summed
+        ("accrued_wait", np.float64),  # what the waits so far of all that have arrived cost
         ("shadow_s", np.float64),  # when the reserved job can start by the estimates
         ("queued", np.int64),
         ("arrived", np.int64),
@@ -66,7 +66,6 @@ class SiteRules(NamedTuple):
     may_block: bool  # a job that does not fit may be chosen, and the site waits for it until the next event
     longest_s: float  # requested time that counts as 1 in observations
     slowdown_scale: float  # of the mean bounded slowdown
-    wait_scale: float  # of the mean wait, for a second
 
 
 class SiteState(NamedTuple):
@@ -83,6 +82,7 @@ class SiteState(NamedTuple):
     demand: Integers  # (N, n, R)
     priority: Integers  # (N, n)
     window_rank: Integers  # (N, n): the order in which waiting jobs are visible
+    wait_cost: Doubles  # (N, n): of a second of waiting beside the slowdown, in units of n returns
     cost_order: Integers  # (N, n): rows by what they would cost others, the cheapest first; of the potential
     idle: Integers  # (N, R)
     extra: Integers  # (N, R): left over at the shadow time by the reserved job
@@ -100,7 +100,6 @@ def site_rules(env: SiteConfig) -> SiteRules:
         may_block=env.may_block or env.backfill == "easy" or env.step == "commit",
         longest_s=env.max_duration,
         slowdown_scale=env.reward.slowdown_scale,
-        wait_scale=env.reward.wait_scale / 3600.0,
     )
 
 
@@ -119,6 +118,7 @@ def allocate_sites(num_sites: int, num_jobs: int, num_resources: int) -> SiteSta
         demand=np.zeros((*rows, num_resources), np.int64),
         priority=np.zeros(rows, np.int64),
         window_rank=np.zeros(rows, np.int64),
+        wait_cost=np.zeros(rows),
         cost_order=np.zeros(rows, np.int64),
         idle=np.zeros(resources, np.int64),
         extra=np.zeros(resources, np.int64),
@@ -149,8 +149,11 @@ def load_sequence(state: SiteState, c: int, jobs: JobSequence, env: SiteConfig) 
     state.share[c] = (jobs.demand / jobs.capacity).max(axis=1)
     state.log_requested[c] = np.log(np.maximum(jobs.requested_s, 1.0))
     state.log_share[c] = np.log(np.maximum(state.share[c], 1e-9))
+    area = state.share[c] * jobs.run_s
+    weighted = env.reward.area_wait_scale * area / max(area.mean(), 1e-9)
+    state.wait_cost[c] = (env.reward.wait_scale + weighted) / 3600.0
     # Smith's rule for slowdowns: area over weight, where a second of waiting weighs 1 / max(run, 10).
-    cost = state.share[c] * jobs.run_s * np.maximum(jobs.run_s, SLOWDOWN_THRESHOLD_S)
+    cost = area * np.maximum(jobs.run_s, SLOWDOWN_THRESHOLD_S)
     state.cost_order[c] = np.argsort(cost, kind="stable")
     order = visible_order(jobs, state.share[c]) if env.visible == "smallest" else np.arange(len(cost))
     state.window_rank[c, order] = np.arange(len(cost))

@@ -12,7 +12,10 @@ strict (it may block), greedy (it never does), EASY.
 Reward of a step: -scale/n times the rise of the sum, over all jobs that have arrived, of the bounded slowdown that each
 has or would have if it started now. So an episode's return is -scale times its mean bounded slowdown, to the digit, and
 every second of waiting is paid for when it passes. A slowdown hardly charges a long job for its wait: a policy may let
-all wide and long jobs stand until the arrivals end, which no cluster's do; `wait_scale` charges the mean wait too.
+all wide and long jobs stand until the arrivals end, which no cluster's do. `wait_scale` charges the mean wait too,
+`area_wait_scale` the mean wait weighted by area (share of the machine times run time). That one depends on how busy the
+machine is when, and on nothing else: the integral of t over what is busy is the sum of area * (start + run / 2). So it
+charges for work put off, whoever's, and takes no side between short and long jobs.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ def begin_sequence(arrays: Plain, plain_rules: Plain, c: int, action_mask: NDArr
     site = state.clusters[c]
     site.now_s = state.submit_s[c, 0]
     site.total_return = site.settled = site.accrued = site.shadow_s = 0.0
-    site.settled_wait_s = site.accrued_wait_s = 0.0
+    site.settled_wait = site.accrued_wait = 0.0
     site.queued = site.arrived = site.num_running = site.num_started = 0
     site.reserved = NOBODY
     site.steps = site.noop_steps = site.noop_feasible_steps = site.feasible_steps = site.invalid_steps = 0
@@ -179,29 +182,29 @@ def end_step(state: SiteState, rules: SiteRules, c: int) -> None:
     if site.terminated:
         while next_event_s(state, c) < np.inf:  # to the last completion
             apply_instant(state, c)
-    accrued, wait_s = site.settled, site.settled_wait_s
+    accrued, wait = site.settled, site.settled_wait
     for i in range(site.queued):
         row = state.queue[c, i]
         accrued += slowdown_at(state, c, row, site.now_s)
-        wait_s += site.now_s - state.submit_s[c, row]
+        wait += state.wait_cost[c, row] * (site.now_s - state.submit_s[c, row])
     if site.truncated:
-        slowdown, more_s = cost_to_go(state, c)
+        slowdown, more = cost_to_go(state, c)
         accrued += slowdown
-        wait_s += more_s
-    cost = rules.slowdown_scale * (accrued - site.accrued) + rules.wait_scale * (wait_s - site.accrued_wait_s)
+        wait += more
+    cost = rules.slowdown_scale * (accrued - site.accrued) + wait - site.accrued_wait
     site.reward = -cost / num_jobs
-    site.accrued, site.accrued_wait_s = accrued, wait_s
+    site.accrued, site.accrued_wait = accrued, wait
     site.total_return += site.reward
 
 
 @kernel
 def cost_to_go(state: SiteState, c: int) -> tuple[float, float]:
-    """Slowdown and seconds that the waiting jobs will still wait on a fluid machine that serves them by Smith's rule.
+    """Slowdown, and cost of the waits, still to come to the waiting jobs on a fluid machine that obeys Smith's rule.
 
     Each job starts when the machine has served, beside what runs, the area of the jobs before it. What is to come is
     left out: no action changes it.
     """
-    site, cost, wait_s = state.clusters[c], 0.0, 0.0
+    site, cost, wait = state.clusters[c], 0.0, 0.0
     if site.queued == 0:
         return 0.0, 0.0
     free, clock_s, served, ahead = 1.0, site.now_s, 0.0, 0.0
@@ -228,9 +231,9 @@ def cost_to_go(state: SiteState, c: int) -> tuple[float, float]:
             free += state.share[c, state.running[c, next_end]]
             next_end -= 1
         cost += slowdown_at(state, c, row, clock_s) - slowdown_at(state, c, row, site.now_s)
-        wait_s += clock_s - site.now_s
+        wait += state.wait_cost[c, row] * (clock_s - site.now_s)
         ahead += state.share[c, row] * state.run_s[c, row]
-    return cost, wait_s
+    return cost, wait
 
 
 @kernel
@@ -242,6 +245,5 @@ def write_site_potential(arrays: Plain, plain_rules: Plain, out: NDArray[np.floa
     """
     state, rules = SiteState(*arrays), SiteRules(*plain_rules)
     for c in range(out.shape[0]):
-        slowdown, wait_s = cost_to_go(state, c)
-        cost = rules.slowdown_scale * slowdown + rules.wait_scale * wait_s
-        out[c] = -cost / state.submit_s.shape[1]
+        slowdown, wait = cost_to_go(state, c)
+        out[c] = -(rules.slowdown_scale * slowdown + wait) / state.submit_s.shape[1]
