@@ -3,9 +3,9 @@
 Per window job (R = resources, D = max_duration, T = horizon, all float32):
 present; fits now; d/D; 1 + ln(d/D)/6; demand over capacity (R columns); (d/D)(g/G); wait/T; priority/P;
 GPUs left idle if it started over G, negative where it lacks some; time until it fits over D; time left after it if
-it started now over T; time to spare before its due time over D (1 without one); if it started now, GPUs idle after the
-next completion over G, negative where it lacks some, and the share of the visible jobs that would fit them. All
-clipped to [-1, 1].
+it started now over T; time to spare s before its due time as 1 + ln(s/D)/6, at least 0, and -1 where none is left (1
+without a due time); if it started now, GPUs idle after the next completion over G, negative where it lacks some, and
+the share of the visible jobs that would fit them. All clipped to [-1, 1].
 Profile: share of the GPUs that will be idle at now + D ((p + 1)/P)^2 if nothing starts.
 Context: idle shares (R columns), then the twelve of `_write_context`, then for each of the next eight completions the
 time until it, 1 + ln(left/D)/6, and its GPUs over G (1 and 0 where fewer jobs run).
@@ -38,6 +38,7 @@ _COUNTED_AT_MOST = 24
 #: Widths are counted by this many classes at most; a cluster of fewer GPUs has a class for each.
 _MOST_CLASSES = 64
 _LEAST_LEFT_SHARE = math.exp(-12.0)
+_LEAST_SPARE_SHARE = math.exp(-6.0)
 
 
 @kernel
@@ -161,12 +162,22 @@ def _write_jobs(
         rest[3] = (idle - gpus) * a_gpu
         rest[4] = wait_share[releases[slot]]
         rest[5] = max(1.0 - (now_s + duration_s) * a_second, -1.0)
-        rest[6] = min(max((job[SLACK_S] - waited_s - duration_s) * a_duration, -1.0), 1.0)
+        rest[6] = _spare_share((job[SLACK_S] - waited_s - duration_s) * a_duration)
         idle_next = idle if now_s + duration_s <= next_end_s else idle - gpus + next_gpus
         rest[7] = idle_next * a_gpu
         rest[8] = fitting_share[max(idle_next, 0) * num_classes // capacity[0]]
     rows[visible * width :] = np.float32(0.0)
     return visible_work
+
+
+@subkernel
+def _spare_share(share: float) -> float:
+    """The time to spare before a due time: minutes matter, and a job that is lost is like no other."""
+    if share >= 1.0:
+        return 1.0
+    if share < 0.0:
+        return -1.0
+    return 1.0 + math.log(max(share, _LEAST_SPARE_SHARE)) * (1.0 / 6.0)
 
 
 @subkernel

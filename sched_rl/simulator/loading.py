@@ -64,6 +64,8 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
     cluster["total_work"] = workload.total_work
     for term in REWARD_TERMS:
         cluster[term] = getattr(env.reward, term)
+    if not np.isfinite(workload.due_s).any():
+        cluster["due_miss_penalty_scale"] = 0.0  # nothing to charge, nothing to look for at every step
 
 
 @kernel

@@ -9,10 +9,15 @@ reward's scales):
     s_progress * work of the jobs that are not complete / W          the progress still to come
     - s_time * integral of A dt / (T W)                              the time pressure of draining the backlog
     + s_early * (T - time at which it is drained) / T                the bonus
+    - s_due * work of the jobs that will miss their due times / W    the charges that nothing can avert any more
 
-What remains of a step's reward is the cost of the GPUs that stood idle during it. That the potential knows what no
-policy can see, the arrivals, is the point: their randomness leaves the rewards, and no action changes it (Mao et al.,
-Variance reduction for reinforcement learning in input-driven environments, ICLR 2019).
+The last counts a job from the moment at which it is lost: started too late, or queued while its GPUs come free too
+late even if nothing else starts. The charge itself comes at completion, hours after the choices that caused it, and no
+observation tells which of the running jobs will be charged.
+
+What remains of a step's reward is the cost of the GPUs that stood idle during it, and of the due times lost. That the
+potential knows what no policy can see, the arrivals, is the point: their randomness leaves the rewards, and no action
+changes it (Mao et al., Variance reduction for reinforcement learning in input-driven environments, ICLR 2019).
 """
 
 from __future__ import annotations
@@ -22,7 +27,14 @@ from numpy.typing import NDArray
 
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.queue import work_at
-from sched_rl.simulator.state import QUEUE_FEATURES, SUBMIT_S, ClusterState, Plain
+from sched_rl.simulator.state import (
+    DURATION_S,
+    QUEUE_FEATURES,
+    SLACK_S,
+    SUBMIT_S,
+    ClusterState,
+    Plain,
+)
 
 
 @kernel
@@ -49,6 +61,8 @@ def write_potential(arrays: Plain, capacity: NDArray[np.int32], out: NDArray[np.
             - cluster.time_pressure_scale * backlog_s / (cluster.horizon_s * cluster.total_work)
             + cluster.early_finish_bonus_scale * (1.0 - end_s / cluster.horizon_s)
         )
+        if cluster.due_miss_penalty_scale > 0.0:
+            out[c] -= cluster.due_miss_penalty_scale * _lost_work(state, c) / cluster.total_work
 
 
 @subkernel
@@ -63,3 +77,30 @@ def _drain(state: ClusterState, c: int, backlog: float, num_gpus: float) -> tupl
         backlog += work_at(state, c, place) - busy_s * num_gpus
         clock_s = submit_s
     return integral + 0.5 * backlog * backlog / num_gpus, clock_s + backlog / num_gpus
+
+
+@subkernel
+def _lost_work(state: ClusterState, c: int) -> float:
+    """Work of the running and queued jobs that cannot be complete by their due times, whatever is done."""
+    cluster, lost = state.clusters[c], 0.0
+    for i in range(cluster.num_running):
+        running = state.running[c, i]
+        if running.end_s > state.jobs[c, running.job].due_s:
+            lost += running.work
+    for place in range(cluster.queue_head, cluster.queue_tail):
+        job = state.queue_features[c, QUEUE_FEATURES * place : QUEUE_FEATURES * (place + 1)]
+        latest_s = np.float64(job[SUBMIT_S]) + np.float64(job[SLACK_S]) - np.float64(job[DURATION_S])
+        if latest_s < cluster.now_s or latest_s < _fits_from_s(state, c, place):
+            lost += work_at(state, c, place)
+    return lost
+
+
+@subkernel
+def _fits_from_s(state: ClusterState, c: int, place: int) -> float:
+    """When enough GPUs are free for the job at a place of the order of arrival if nothing else starts before it."""
+    wanted, idle, i, free_s = state.queue_demand[c, 0, place], state.idle[c, 0], 0, state.clusters[c].now_s
+    while idle < wanted:
+        idle += state.running[c, i].gpus
+        free_s = state.running[c, i].end_s
+        i += 1
+    return free_s

@@ -42,13 +42,43 @@ def naive_potential(config, env, c):
         integral += busy_s * (backlog - busy_s * gpus / 2)
         end_s = now_s + busy_s
         now_s, backlog = at_s, backlog - busy_s * gpus + work
-    return incomplete / total - integral / (horizon_s * total) + (horizon_s - end_s) / horizon_s
+    earned = incomplete / total - integral / (horizon_s * total) + (horizon_s - end_s) / horizon_s
+    return earned - lost_work(config, state, c) / total
 
 
-@pytest.mark.parametrize("span_s", [2000, 60000])
-def test_potential_is_what_a_fluid_cluster_earns_along_episodes(span_s):
-    """Whether the backlog lasts through the arrivals or runs out between them."""
-    config, env = make_env(4, f"env.arrival_span={span_s}", "env.arrival_mode=bursty")
+def lost_work(config, state, c):
+    """Work of the jobs of the cluster that miss their due times even if no other job starts before them."""
+    now_s, lost = state.clusters[c]["now_s"], 0.0
+    widths = state.demand[c, :, 0]
+    ends = sorted(
+        (job["start_s"] + job["duration_s"], width)
+        for job, width in zip(state.jobs[c], widths, strict=True)
+        if job["start_s"] + job["duration_s"] > now_s
+    )
+    for job, width in zip(state.jobs[c], widths, strict=True):
+        if job["submit_s"] > now_s or job["start_s"] + job["duration_s"] <= now_s:
+            continue
+        start_s = job["start_s"]
+        if np.isnan(start_s):
+            instants = [now_s, *(end_s for end_s, _ in ends)]
+            free = {at_s: config.num_gpus - sum(w for end_s, w in ends if end_s > at_s) for at_s in instants}
+            start_s = min(at_s for at_s in instants if free[at_s] >= width)
+        lost += job["work"] if start_s + job["duration_s"] > job["due_s"] + 1e-3 else 0.0
+    return lost
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        ["env.arrival_span=2000"],
+        ["env.arrival_span=60000"],
+        ["env.arrival_span=20000", "env.due_slack_min=0.1", "env.due_slack_max=6"],
+    ],
+    ids=["lasting backlog", "backlogs that run out", "due times"],
+)
+def test_potential_is_what_a_fluid_cluster_earns_along_episodes(workload):
+    """Whether the backlog lasts through the arrivals or runs out between them, less what is lost to due times."""
+    config, env = make_env(4, "env.arrival_mode=bursty", *workload)
     draws = np.random.default_rng(0)
     for _ in range(60):
         expected = [naive_potential(config, env, c) for c in range(4)]
@@ -90,6 +120,22 @@ def test_what_shaping_leaves_of_a_full_cluster_is_nearly_nothing():
             expected.append(env.dt_s[0] ** 2 / (2 * cluster["horizon_s"] * cluster["total_work"]))
     assert len(shaped) > 20
     np.testing.assert_allclose(shaped, expected, atol=1e-7)
+
+
+def test_a_missed_due_time_is_felt_when_it_is_lost_and_not_again_at_completion():
+    scales = ("progress", "time_pressure", "noop_penalty", "early_finish_bonus", "deadline_miss_penalty")
+    due = ("env.arrival_span=20000", "env.due_slack_min=0.1", "env.due_slack_max=6")
+    _, env = make_env(1, *due, *(f"env.reward.{scale}_scale=0" for scale in scales))
+    draws, shaped, charged = np.random.default_rng(0), [], []
+    while not (env.terminated[0] or env.truncated[0]):
+        env.step(random_feasible_actions(env.action_mask, draws))
+        shaped.append(env.reward[0] + env.potential_after[0] - env.potential_before[0])
+        charged.append(env.reward[0])
+    assert env.terminated[0]
+    assert max(shaped) <= 1e-12  # a charge that was foretold costs nothing more
+    assert sum(shaped) == pytest.approx(sum(charged))
+    steps = np.arange(len(shaped))
+    assert np.dot(shaped, steps) / sum(shaped) < np.dot(charged, steps) / sum(charged) - 10
 
 
 def test_staggered_clusters_are_spread_over_the_phases_of_an_episode():

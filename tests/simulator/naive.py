@@ -197,7 +197,7 @@ class NaiveCluster:
                 (self.idle[0] - self.demand[job][0]) / gpus,
                 min(self._time_until_fit(job) / longest, 1.0),
                 max(1.0 - (now + self.duration[job]) / horizon, -1.0),
-                min(max((self.workload.due_s[job] - now - self.duration[job]) / longest, -1.0), 1.0),
+                self._spare((self.workload.due_s[job] - now - self.duration[job]) / longest),
                 idle_next / gpus,
                 would_fit / len(self.window()),
             )
@@ -230,6 +230,11 @@ class NaiveCluster:
             left = 1.0 if job is None else max(1.0 + math.log(max((end - now) / longest, 1e-9)) / 6.0, -1.0)
             context += [left, 0.0 if job is None else self.demand[job][0] / gpus]
         return np.concatenate([rows.ravel(), profile, context]).astype(np.float32)
+
+    def _spare(self, share):
+        if share < 0:
+            return -1.0
+        return min(max(1.0 + math.log(share) / 6.0, 0.0), 1.0) if share > 0 else 0.0
 
     def _time_until_fit(self, job):
         idle = list(self.idle)
