@@ -24,18 +24,27 @@ def columns(jobs):
 
 
 @pytest.mark.parametrize("mode", ["strict", "greedy", "easy", "conservative"])
-@settings(max_examples=250)
-@given(drawn=JOBS, priority=st.sampled_from(SIX))
-def test_every_start_is_that_of_the_slow_cluster(mode, drawn, priority):
-    submits = np.cumsum(
-        [gap // 3 for gap, *_ in drawn]
-    )  # several jobs at one instant are the interesting case
-    jobs = [
-        {"submit": float(submit), "run": float(run), "requested": float(max(run + error, 1)), "procs": procs}
-        for submit, (_, run, error, procs) in zip(submits, drawn, strict=True)
-    ]
-    starts = replay(*columns(jobs), 5, priority, mode)
-    assert starts.tolist() == slow_replay(jobs, 5, priority, mode)
+@pytest.mark.parametrize(
+    "count", [pytest.param(250, id="some"), pytest.param(2500, id="thousands", marks=pytest.mark.slow)]
+)
+def test_every_start_is_that_of_the_slow_cluster(mode, count):
+    @settings(max_examples=count)
+    @given(drawn=JOBS, priority=st.sampled_from(SIX))
+    def check(drawn, priority):
+        submits = np.cumsum([gap // 3 for gap, *_ in drawn])  # several jobs at one instant are what matters
+        jobs = [
+            {
+                "submit": float(submit),
+                "run": float(run),
+                "requested": float(max(run + error, 1)),
+                "procs": procs,
+            }
+            for submit, (_, run, error, procs) in zip(submits, drawn, strict=True)
+        ]
+        starts = replay(*columns(jobs), 5, priority, mode)
+        assert starts.tolist() == slow_replay(jobs, 5, priority, mode)
+
+    check()
 
 
 def test_backfilling_does_not_delay_the_head():
