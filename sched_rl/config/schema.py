@@ -218,6 +218,7 @@ class PriorityRuleConfig:
         "f1",
         "wfp3",
         "unicep",
+        "least_laxity",
     ]
     mode: Literal["strict", "greedy", "easy", "conservative"] | None
 

@@ -7,6 +7,7 @@ from typing import Any
 from sched_rl.config.convert import field_types, show
 from sched_rl.config.schema import (
     AgentConfig,
+    AnyEnvConfig,
     Config,
     EnvConfig,
     PpoConfig,
@@ -20,6 +21,8 @@ KIND = "site"
 BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep")
 #: Priorities that need more than an observation holds: absolute times, or the number of processors.
 _OF_ABSOLUTES = ("f1", "wfp3", "unicep")
+#: The priority that goes by due times, which neither batch clusters nor simulated rules have.
+LEAST_LAXITY = "least_laxity"
 _NUM_SPLITS = 4
 
 
@@ -40,8 +43,9 @@ def suit_site(tree: dict[str, Any]) -> None:
 def site_problem(config: Config) -> str | None:
     """What contradicts a batch cluster, or needs one, in one line."""
     env, agents = config.env, (config.agent, *config.baseline_agents.values())
-    if problem := next(filter(None, map(_followed_problem, agents)), None):
-        return problem
+    for found in (_followed_problem, lambda agent: _laxity_problem(agent, env)):
+        if problem := next(filter(None, map(found, agents)), None):
+            return problem
     if not isinstance(env, SiteConfig):
         return None
     if config.pathology is not None:
@@ -76,6 +80,28 @@ def _followed_problem(agent: AgentConfig) -> str | None:
         f"{key}={followed.name}: goes by the clock and the running jobs, which observations do not hold; name one that "
         "they suffice for, such as sjf, least_work or linear_score"
     )
+
+
+def _laxity_problem(agent: AgentConfig, env: AnyEnvConfig) -> str | None:
+    """Due times are in observations of the playbook's kind of cluster, and nowhere else."""
+    if isinstance(agent, RolloutConfig) and _goes_by_laxity(agent.base_agent):
+        return (
+            f"agent.base={agent.base}: goes by due times, which simulations of a rule do not look at; name another, "
+            "such as sjf, least_work or linear_score"
+        )
+    if not isinstance(agent, PriorityRuleConfig) or not _goes_by_laxity(agent):
+        return None
+    if isinstance(env, SiteConfig):
+        return (
+            f"agent={agent.name}: goes by due times, which jobs of env={env.name} do not have; leave it out"
+        )
+    if agent.mode is not None:
+        return f"agent={agent.name} with agent.mode={agent.mode}: is greedy; leave agent.mode null"
+    return None
+
+
+def _goes_by_laxity(agent: AgentConfig) -> bool:
+    return isinstance(agent, PriorityRuleConfig) and agent.priority == LEAST_LAXITY
 
 
 def _mode_problem(agent: AgentConfig, env: SiteConfig) -> str | None:

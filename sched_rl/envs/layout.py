@@ -11,6 +11,8 @@ from sched_rl.config.sites import SiteConfig
 RICH_PROFILE_POINTS = 16
 #: Job features of the rich encoding beside one demand column a resource.
 RICH_JOB_FEATURES = 13
+#: Where among them the time to spare before the due time stands, with one demand column.
+RICH_SPARE_COLUMN = 11
 #: Completions that the context of the rich encoding names one by one.
 RICH_NEXT_ENDS = 8
 #: Context features of the rich encoding beside one idle column a resource.

@@ -9,7 +9,7 @@ from sched_rl.config.schema import (
     RandomFeasibleConfig,
     RolloutConfig,
 )
-from sched_rl.config.site_rules import is_textbook
+from sched_rl.config.site_rules import LEAST_LAXITY, is_textbook
 from sched_rl.schedulers.base import Scheduler
 from sched_rl.schedulers.random_feasible import RandomFeasible
 from sched_rl.schedulers.ranking import RankingScheduler
@@ -27,6 +27,10 @@ def build_scheduler(config: FixedSchedulerConfig) -> Scheduler:
         return build_plugin(config)
     if isinstance(config, RandomFeasibleConfig):
         return RandomFeasible(config)
+    if isinstance(config, PriorityRuleConfig) and config.priority == LEAST_LAXITY:
+        from sched_rl.schedulers.least_laxity import LeastLaxity
+
+        return LeastLaxity(config)
     if isinstance(config, PriorityRuleConfig) and is_textbook(config):
         from sched_rl.schedulers.textbook import TextbookScheduler
 

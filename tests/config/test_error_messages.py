@@ -11,7 +11,7 @@ TUNED = ", ".join(
     f"linear_score_{env}" for env in ("bursty", "deadline", "heavy", "heavy_tail", "light", "mixed")
 )
 AGENTS = (
-    f"conservative, easy, f1, fcfs, fifo, least_work, linear_score, {TUNED}, longest, narrowest, ppo, "
+    f"conservative, easy, f1, fcfs, fifo, least_laxity, least_work, linear_score, {TUNED}, longest, narrowest, ppo, "
     "ppo_more_exploration, ppo_slow_updates, ppo_study, priority, rand_feas_no0, rollout, saf, sjf, unicep, wfp3"
 )
 EXPERIMENTS = (
@@ -20,8 +20,8 @@ EXPERIMENTS = (
     "study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
-    "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_work, "
-    f"linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
+    "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_laxity, "
+    f"least_work, linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
@@ -187,6 +187,19 @@ TRAIN = [
     ("agent=rollout agent.base=sfj", f"agent.base=sfj: {BASES} (did you mean sjf?)"),
     ("agent=rollout agent.base=rand_feas_no0", f"agent.base=rand_feas_no0: {BASES}"),
     ("agent=rollout agent.base=rollout", f"agent.base=rollout: {BASES}"),
+    (
+        "agent=rollout agent.base=least_laxity",
+        "agent.base=least_laxity: goes by due times, which simulations of a rule do not look at; name another, such as "
+        "sjf, least_work or linear_score",
+    ),
+    (
+        "agent=least_laxity agent.mode=easy",
+        "agent=least_laxity with agent.mode=easy: is greedy; leave agent.mode null",
+    ),
+    (
+        "env=lublin agent=sjf baselines=[least_laxity]",
+        "agent=least_laxity: goes by due times, which jobs of env=lublin do not have; leave it out",
+    ),
     ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {BASES} (did you mean sjf?)"),
     ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {BASES}"),
     ("agent.warm_start.num_epochs=0", "agent.warm_start.num_epochs=0: must be in [1, 100]"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sched_rl.config.load import load_config
+from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.schedulers.registry import build_scheduler
 
 # duration, priority, GPUs, wait (all normalised) of five window jobs; the last does not fit
@@ -73,6 +74,32 @@ def test_linear_score_takes_the_smallest_score():
 def test_linear_score_waits_above_its_threshold():
     row, mask = observation()
     assert chosen("linear_score", row, mask, "agent.noop_threshold=-1000") == 0
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_least_laxity_starts_what_can_wait_least_and_the_lost_last(due):
+    slack = ("env.due_slack_min=0.1", "env.due_slack_max=6") if due else ()
+    config = load_config(
+        "train",
+        ["env=playbook", "env.jobs_per_episode=40", "agent=least_laxity", "env.arrival_span=40000", *slack],
+    )
+    scheduler, env = build_scheduler(config.agent), VectorClusterEnv(config.env, "rich", 8, seed=1)
+    env.reset()
+    kinds = set()
+    for _ in range(150):
+        chosen = scheduler.actions(env.observation, env.action_mask, np.ones(8, bool))
+        state = env.batch.state
+        for c, action in enumerate(chosen):
+            legal = np.flatnonzero(env.action_mask[c, 1:])
+            jobs = state.jobs[c][state.queue[c, state.clusters[c]["queue_head"] + legal]]
+            spare_s = jobs["due_s"] - jobs["duration_s"] - state.clusters[c]["now_s"]
+            # The encoding sees no difference below exp(-6) of the longest duration, nor above all of it.
+            least_s = np.exp(-6) * config.env.max_duration
+            rank = np.where(spare_s < 0, np.inf, np.clip(spare_s, least_s, config.env.max_duration))
+            assert action == (legal[np.argmin(rank)] + 1 if legal.size else 0)
+            kinds |= {(bool((spare_s < 0).any()), bool((spare_s >= 0).any()))} if legal.size > 1 else set()
+        env.step(chosen)
+    assert ((True, True) in kinds) == due
 
 
 @pytest.mark.parametrize("parity", ["true", "false"])
