@@ -12,10 +12,10 @@ from analysis.results.plan import (
     CLUSTERS,
     FAMILIES,
     GENERAL_RIVALS,
-    HEURISTICS,
     OBJECTIVES,
     general_name,
-    tuned,
+    rivals_by_family,
+    rivals_on,
 )
 from analysis.results.tables import GAP, SEED, Named, crossed, markdown, paired, scores
 from sched_rl.statistics import Interval, mean_interval
@@ -56,9 +56,10 @@ def families_table(named: Named) -> list[str]:
     return [
         *markdown(head, rows),
         "",
-        "Best heuristic: of all fixed ones, with `linear_score` as shipped and with weights found on the family, the "
-        "one that did best on these very episodes. Differences are paired by episode; intervals resample trainings and "
-        "episodes. The last two columns are of 20 episodes a family (`eval=family_blocks`).",
+        "Best heuristic: of all fixed ones, with `linear_score` as shipped and with weights found on the family, and "
+        "with `least_laxity` where jobs have due times, the one that did best on these very episodes. Differences are "
+        "paired by episode; intervals resample trainings and episodes. The last two columns are of 20 episodes a "
+        "family (`eval=family_blocks`).",
     ]
 
 
@@ -66,27 +67,28 @@ def contests(named: Named) -> list[Contest]:
     """The policies trained on each family against the heuristics there; families without results are left out."""
     found = []
     for family in FAMILIES:
-        rivals = {
+        known = {
             agent: named[name][0].own
-            for agent in dict.fromkeys((*HEURISTICS, tuned(family)))
+            for agent in rivals_on(family)
             if (name := f"{agent}-{family}-report") in named
         }
         learned = [result.own for result in named.get(f"ppo-{family}", ())]
-        if rivals and learned:
-            found.append(_judge(family, rivals, learned))
+        if known and learned:
+            found.append(_judge(family, known, learned))
     return found
 
 
 def contests_of_one(named: Named) -> list[Contest]:
     """The policies trained on the mixture against the heuristics, family by family, and on all of them."""
-    players = dict.fromkeys((*HEURISTICS, *(tuned(family) for family in FAMILIES)))
-    rivals = {agent: named[f"{agent}-by-family"][0].own for agent in players if f"{agent}-by-family" in named}
+    known = {
+        agent: named[name][0].own for agent in rivals_by_family() if (name := f"{agent}-by-family") in named
+    }
     learned = [result.own for result in named.get("ppo-by-family", ())]
-    if not rivals or not learned:
+    if not known or not learned:
         return []
     found = []
     for family in FAMILIES:
-        there = {agent: part for agent, row in rivals.items() if (part := _block(row, family))["episodes"]}
+        there = {agent: part for agent, row in known.items() if (part := _block(row, family))["episodes"]}
         ours = [part for row in learned if (part := _block(row, family))["episodes"]]
         if there and ours:
             found.append(_judge(family, there, ours))

@@ -9,6 +9,8 @@ FAMILIES = ("playbook", "light", "heavy", "bursty", "heavy_tail", "deadline", "m
 HEURISTICS = (
     *("fifo", "sjf", "priority", "rand_feas_no0", "longest", "narrowest", "least_work", "linear_score"),
 )
+#: The rule that goes by due times, and the families that have them; elsewhere it is fifo.
+DUE_RULE, DUE_FAMILIES = "least_laxity", ("deadline", "mixed")
 #: Schedulers of the study's own table.
 STUDY_BASELINES = ("fifo", "sjf", "priority", "rand_feas_no0")
 STUDY_NETWORKS = ("mlp", "attention")
@@ -122,14 +124,24 @@ def tuned(env: str) -> str:
     return BASELINE if env == "playbook" else f"{BASELINE}_{env}"
 
 
+def rivals_on(env: str) -> tuple[str, ...]:
+    """What PPO has to beat on a family."""
+    return tuple(dict.fromkeys((*HEURISTICS, tuned(env), *([DUE_RULE] if env in DUE_FAMILIES else []))))
+
+
+def rivals_by_family() -> tuple[str, ...]:
+    """What one policy for all families has to beat on each of them."""
+    return tuple(dict.fromkeys((*HEURISTICS, DUE_RULE, *(tuned(env) for env in FAMILIES))))
+
+
 def _families(seeds: Sequence[int]) -> list[Cell]:
-    cells = [_judged(agent, env, "report") for env in FAMILIES for agent in (*HEURISTICS, tuned(env))]
+    cells = [_judged(agent, env, "report") for env in FAMILIES for agent in rivals_on(env)]
     for env in FAMILIES:
         cells += _ppo(env)(seeds)
     by_family = ("env=mixed", *BY_FAMILY)
-    players = (*HEURISTICS, *(tuned(env) for env in FAMILIES))
     cells += [
-        Cell(f"{agent}-by-family", (f"agent={agent}", *by_family, "eval.split=report")) for agent in players
+        Cell(f"{agent}-by-family", (f"agent={agent}", *by_family, "eval.split=report"))
+        for agent in rivals_by_family()
     ]
     cells += _trained("ppo-by-family", ("agent=ppo", *by_family), BASELINE, seeds)
     return list(dict.fromkeys(cells))
