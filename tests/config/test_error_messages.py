@@ -15,8 +15,8 @@ AGENTS = (
     "ppo_more_exploration, ppo_slow_updates, ppo_study, priority, rand_feas_no0, rollout, saf, sjf, unicep, wfp3"
 )
 EXPERIMENTS = (
-    "acrobot, cartpole, robust, study_attention_cdf, study_attention_gae_bug, study_attention_off, "
-    "study_attention_per_gpu, study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, "
+    "acrobot, cartpole, lublin_easy, robust, study_attention_cdf, study_attention_gae_bug, "
+    "study_attention_off, study_attention_per_gpu, study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, "
     "study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
