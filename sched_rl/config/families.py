@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sched_rl.config.compose import ConfigSources
@@ -37,6 +37,8 @@ PLAIN_LEARNER = "ppo"
 
 #: Kinds of schedulers that a rollout can follow: what they do follows from the state.
 BASE_KINDS = ("priority_rule", "linear_score")
+#: Kinds that a policy may imitate first: it reads what they read.
+TEACHER_KINDS = (*BASE_KINDS, "laxity_score")
 
 
 def add_families(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
@@ -82,12 +84,14 @@ def add_followed(agent: dict[str, Any], sources: ConfigSources) -> None:
         ConfigError: when the name is no agent or is one that cannot be followed.
     """
     if agent.get("kind") == "rollout":
-        _add_followed("agent.base", agent, "base", sources)
+        _add_followed("agent.base", agent, "base", BASE_KINDS, sources)
     elif isinstance(warm_start := agent.get("warm_start"), dict):
-        _add_followed("agent.warm_start.teacher", warm_start, "teacher", sources)
+        _add_followed("agent.warm_start.teacher", warm_start, "teacher", TEACHER_KINDS, sources)
 
 
-def _add_followed(key: str, node: dict[str, Any], name_key: str, sources: ConfigSources) -> None:
+def _add_followed(
+    key: str, node: dict[str, Any], name_key: str, kinds: Sequence[str], sources: ConfigSources
+) -> None:
     filled_key = f"{name_key}_agent"
     name, recorded = node.get(name_key), node.get(filled_key)
     if not isinstance(name, str):
@@ -96,7 +100,7 @@ def _add_followed(key: str, node: dict[str, Any], name_key: str, sources: Config
     if isinstance(recorded, Mapping) and recorded.get("name") == name:
         return
     options = {option: dict(sources.option("agent", option)["agent"]) for option in sources.options("agent")}
-    allowed = [option for option, agent in options.items() if agent.get("kind") in BASE_KINDS]
+    allowed = [option for option, agent in options.items() if agent.get("kind") in kinds]
     if name not in allowed:
         raise ConfigError(
             f"{key}={name}: must be a scheduler whose actions follow from the state: {one_of(allowed)}"

@@ -13,6 +13,7 @@ from sched_rl.config.schema import (
     Config,
     EnvConfig,
     ExponentialScheduleConfig,
+    LaxityScoreConfig,
     LinearScoreConfig,
     MlpConfig,
     PpoConfig,
@@ -128,7 +129,10 @@ def _objective(config: Config) -> str | None:
 def _weights(config: Config) -> str | None:
     for agent in _agents(config):
         scored = agent.base_agent if isinstance(agent, RolloutConfig) else agent
-        if isinstance(scored, LinearScoreConfig) and len(scored.weights) != LINEAR_SCORE_FEATURES:
+        if (
+            isinstance(scored, LinearScoreConfig | LaxityScoreConfig)
+            and len(scored.weights) != LINEAR_SCORE_FEATURES
+        ):
             return f"agent.weights={show(scored.weights)}: must be {LINEAR_SCORE_FEATURES} numbers"
     return None
 

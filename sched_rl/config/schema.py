@@ -243,6 +243,15 @@ class LinearScoreConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaxityScoreConfig:
+    """The least time to spare before a due time; ties, and jobs without due times, by the linear score."""
+
+    kind: Literal["laxity_score"]
+    name: str
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarmStartConfig:
     """Before it learns from rewards, the policy imitates a fixed scheduler (teacher null: it does not).
 
@@ -255,7 +264,7 @@ class WarmStartConfig:
     lr: float
     temperature: float
     critic_updates: int
-    teacher_agent: PriorityRuleConfig | LinearScoreConfig | None
+    teacher_agent: PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,7 +335,12 @@ class PluginSchedulerConfig:
 
 
 FixedSchedulerConfig = (
-    PriorityRuleConfig | RandomFeasibleConfig | LinearScoreConfig | RolloutConfig | PluginSchedulerConfig
+    PriorityRuleConfig
+    | RandomFeasibleConfig
+    | LinearScoreConfig
+    | LaxityScoreConfig
+    | RolloutConfig
+    | PluginSchedulerConfig
 )
 AgentConfig = PpoConfig | FixedSchedulerConfig
 

@@ -10,6 +10,7 @@ from sched_rl.config.schema import (
     AnyEnvConfig,
     Config,
     EnvConfig,
+    LaxityScoreConfig,
     PpoConfig,
     PriorityRuleConfig,
     RolloutConfig,
@@ -89,18 +90,20 @@ def _laxity_problem(agent: AgentConfig, env: AnyEnvConfig) -> str | None:
             f"agent.base={agent.base}: goes by due times, which simulations of a rule do not look at; name another, "
             "such as sjf, least_work or linear_score"
         )
-    if not isinstance(agent, PriorityRuleConfig) or not _goes_by_laxity(agent):
+    if not _goes_by_laxity(agent):
         return None
     if isinstance(env, SiteConfig):
         return (
             f"agent={agent.name}: goes by due times, which jobs of env={env.name} do not have; leave it out"
         )
-    if agent.mode is not None:
+    if isinstance(agent, PriorityRuleConfig) and agent.mode is not None:
         return f"agent={agent.name} with agent.mode={agent.mode}: is greedy; leave agent.mode null"
     return None
 
 
 def _goes_by_laxity(agent: AgentConfig) -> bool:
+    if isinstance(agent, LaxityScoreConfig):
+        return True
     return isinstance(agent, PriorityRuleConfig) and agent.priority == LEAST_LAXITY
 
 

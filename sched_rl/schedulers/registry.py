@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sched_rl.config.schema import (
     FixedSchedulerConfig,
+    LaxityScoreConfig,
     PluginSchedulerConfig,
     PriorityRuleConfig,
     RandomFeasibleConfig,
@@ -27,7 +28,9 @@ def build_scheduler(config: FixedSchedulerConfig) -> Scheduler:
         return build_plugin(config)
     if isinstance(config, RandomFeasibleConfig):
         return RandomFeasible(config)
-    if isinstance(config, PriorityRuleConfig) and config.priority == LEAST_LAXITY:
+    if isinstance(config, LaxityScoreConfig) or (
+        isinstance(config, PriorityRuleConfig) and config.priority == LEAST_LAXITY
+    ):
         from sched_rl.schedulers.least_laxity import LeastLaxity
 
         return LeastLaxity(config)

@@ -11,8 +11,9 @@ TUNED = ", ".join(
     f"linear_score_{env}" for env in ("bursty", "deadline", "heavy", "heavy_tail", "light", "mixed")
 )
 AGENTS = (
-    f"conservative, easy, f1, fcfs, fifo, least_laxity, least_work, linear_score, {TUNED}, longest, narrowest, ppo, "
-    "ppo_more_exploration, ppo_slow_updates, ppo_study, priority, rand_feas_no0, rollout, saf, sjf, unicep, wfp3"
+    f"conservative, easy, f1, fcfs, fifo, laxity_score, least_laxity, least_work, linear_score, {TUNED}, longest, "
+    "narrowest, ppo, ppo_more_exploration, ppo_slow_updates, ppo_study, priority, rand_feas_no0, rollout, saf, sjf, "
+    "unicep, wfp3"
 )
 EXPERIMENTS = (
     "acrobot, cartpole, lublin_easy, robust, study_attention_cdf, study_attention_gae_bug, "
@@ -23,6 +24,7 @@ BASES = (
     "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_laxity, "
     f"least_work, linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
+TEACHERS = BASES.replace("fifo, ", "fifo, laxity_score, ")
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
     "choose one family, or agent.future=oracle"
@@ -200,8 +202,8 @@ TRAIN = [
         "env=lublin agent=sjf baselines=[least_laxity]",
         "agent=least_laxity: goes by due times, which jobs of env=lublin do not have; leave it out",
     ),
-    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {BASES} (did you mean sjf?)"),
-    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {BASES}"),
+    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {TEACHERS} (did you mean sjf?)"),
+    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {TEACHERS}"),
     ("agent.warm_start.num_epochs=0", "agent.warm_start.num_epochs=0: must be in [1, 100]"),
     ("agent=rollout agent.num_futures=0", "agent.num_futures=0: must be in [1, 65536]"),
     ("agent=rollout env=mixed", f"agent=rollout: {MIXTURE}"),

@@ -102,6 +102,29 @@ def test_least_laxity_starts_what_can_wait_least_and_the_lost_last(due):
     assert ((True, True) in kinds) == due
 
 
+@pytest.mark.parametrize("family", ["light", "deadline"])
+def test_laxity_score_is_the_linear_score_without_due_times_and_least_laxity_with_them(family):
+    agents = {"light": "linear_score_mixed", "deadline": "least_laxity"}
+    rule, expected = (
+        build_scheduler(load_config("train", [f"agent={name}", f"env={family}"]).agent)
+        for name in ("laxity_score", agents[family])
+    )
+    config = load_config("train", ["agent=fifo", f"env={family}", "env.arrival_span=20000"])
+    rich, own = (VectorClusterEnv(config.env, each, 8, seed=2) for each in ("rich", expected.encoding))
+    rich.reset()
+    own.reset()
+    same, chances = 0, 0
+    for _ in range(150):
+        first = rule.actions(rich.observation, rich.action_mask, np.ones(8, bool))
+        second = expected.actions(own.observation, own.action_mask, np.ones(8, bool))
+        contested = rich.action_mask[:, 1:].sum(axis=1) > 1
+        same, chances = same + int((first == second)[contested].sum()), chances + int(contested.sum())
+        rich.step(first)
+        own.step(first)
+    assert chances > 150
+    assert same == chances if family == "light" else same > 0.8 * chances
+
+
 @pytest.mark.parametrize("parity", ["true", "false"])
 def test_random_feasible_draws_every_fitting_job_and_no_other(parity):
     config = load_config("train", ["agent=rand_feas_no0", f"agent.parity={parity}"])
