@@ -57,9 +57,9 @@ def families_table(named: Named) -> list[str]:
         *markdown(head, rows),
         "",
         "Best heuristic: of all fixed ones, with `linear_score` as shipped and with weights found on the family, and "
-        "with `least_laxity` where jobs have due times, the one that did best on these very episodes. Differences are "
-        "paired by episode; intervals resample trainings and episodes. The last two columns are of 20 episodes a "
-        "family (`eval=family_blocks`).",
+        "with `least_laxity` and `laxity_score` where jobs have due times, the one that did best on these very "
+        "episodes. Differences are paired by episode; intervals resample trainings and episodes. The last two columns "
+        "are of 20 episodes a family (`eval=family_blocks`).",
     ]
 
 

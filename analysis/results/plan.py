@@ -9,8 +9,8 @@ FAMILIES = ("playbook", "light", "heavy", "bursty", "heavy_tail", "deadline", "m
 HEURISTICS = (
     *("fifo", "sjf", "priority", "rand_feas_no0", "longest", "narrowest", "least_work", "linear_score"),
 )
-#: The rule that goes by due times, and the families that have them; elsewhere it is fifo.
-DUE_RULE, DUE_FAMILIES = "least_laxity", ("deadline", "mixed")
+#: Rules that go by due times, and the families that have them.
+DUE_RULES, DUE_FAMILIES = ("least_laxity", "laxity_score"), ("deadline", "mixed")
 #: Schedulers of the study's own table.
 STUDY_BASELINES = ("fifo", "sjf", "priority", "rand_feas_no0")
 STUDY_NETWORKS = ("mlp", "attention")
@@ -126,12 +126,12 @@ def tuned(env: str) -> str:
 
 def rivals_on(env: str) -> tuple[str, ...]:
     """What PPO has to beat on a family."""
-    return tuple(dict.fromkeys((*HEURISTICS, tuned(env), *([DUE_RULE] if env in DUE_FAMILIES else []))))
+    return tuple(dict.fromkeys((*HEURISTICS, tuned(env), *(DUE_RULES if env in DUE_FAMILIES else ()))))
 
 
 def rivals_by_family() -> tuple[str, ...]:
     """What one policy for all families has to beat on each of them."""
-    return tuple(dict.fromkeys((*HEURISTICS, DUE_RULE, *(tuned(env) for env in FAMILIES))))
+    return tuple(dict.fromkeys((*HEURISTICS, *DUE_RULES, *(tuned(env) for env in FAMILIES))))
 
 
 def _families(seeds: Sequence[int]) -> list[Cell]:
