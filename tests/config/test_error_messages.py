@@ -16,9 +16,9 @@ AGENTS = (
     "unicep, wfp3"
 )
 EXPERIMENTS = (
-    "acrobot, cartpole, lublin_easy, robust, study_attention_cdf, study_attention_gae_bug, "
-    "study_attention_off, study_attention_per_gpu, study_attention_sorted, study_mlp_cdf, study_mlp_gae_bug, "
-    "study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
+    "acrobot, cartpole, lublin_decision, lublin_easy, lublin_game, robust, study_attention_cdf, "
+    "study_attention_gae_bug, study_attention_off, study_attention_per_gpu, study_attention_sorted, "
+    "study_mlp_cdf, study_mlp_gae_bug, study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
     "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_laxity, "
