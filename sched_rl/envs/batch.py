@@ -108,7 +108,7 @@ class ClusterBatch:
 
     def write_potential(self, out: NDArray[np.float64]) -> None:
         """Write the potential of every cluster's state to float64 (N,); see `simulator.potential`."""
-        write_potential(self._arrays, self.capacity, out)
+        write_potential(self._arrays, self._rules, self.capacity, out)
 
     def _observe(self, first: int, last: int) -> None:
         if self.layout.encoding == "playbook":

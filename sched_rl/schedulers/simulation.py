@@ -66,7 +66,7 @@ def add_returns(
                 _copy_row(futures, future, scratch_bytes)
                 returns[action] += _play(state, rules, ranking, action, horizon_s, capacity[0], mask)
                 if not state.clusters[0].finished:
-                    write_potential(arrays, capacity, rest)
+                    write_potential(arrays, plain_rules, capacity, rest)
                     returns[action] += rest[0]
     return int(own)
 

@@ -2,16 +2,20 @@
 
 Adding potential(next) - potential(now) to every reward changes no optimal policy (Ng, Harada and Russell, ICML 1999),
 but it says at once what a start or a wait is worth. The potential is what a fluid cluster would still earn that serves
-its backlog A at full rate G and splits work at will, with the arrivals that are really to come: what
-`evaluation.fluid_bound` says of a whole workload, from the middle of an episode (W = total work, T = horizon, s_* the
-reward's scales):
+its backlog A and splits work at will, with the arrivals that are really to come: what `evaluation.fluid_bound` says of
+a whole workload, from the middle of an episode (W = total work, T = horizon, s_* the reward's scales):
 
     s_progress * work of the jobs that are not complete / W          the progress still to come
     - s_time * integral of A dt / (T W)                              the time pressure of draining the backlog
-    + s_early * (T - time at which it is drained) / T                the bonus
+    + s_early * (T - time at which it is drained) / T                the bonus, if that is before T
+    - (s_progress + s_miss) * work left at T / W                     what is cut off, else
     - s_due * work of the jobs that will miss their due times / W    the charges that nothing can avert any more
 
-The last counts a job from the moment at which it is lost: started too late, or queued while its GPUs come free too
+It serves at full rate, but where a step is an event (`env.step=event`) no longer than arrivals last: a job starts an
+event, so that after the last arrival no more jobs run at a time than did then, and one. Whether what will still run then
+fills the cluster decides an episode, hundreds of steps before it shows (`_rate_after_arrivals`).
+
+The last term counts a job from the moment at which it is lost: started too late, or queued while its GPUs come free too
 late even if nothing else starts. The charge itself comes at completion, hours after the choices that caused it, and no
 observation tells which of the running jobs will be charged.
 
@@ -34,20 +38,24 @@ from sched_rl.simulator.state import (
     SUBMIT_S,
     ClusterState,
     Plain,
+    Rules,
 )
 
 
 @kernel
-def write_potential(arrays: Plain, capacity: NDArray[np.int32], out: NDArray[np.float64]) -> None:
+def write_potential(
+    arrays: Plain, plain_rules: Plain, capacity: NDArray[np.int32], out: NDArray[np.float64]
+) -> None:
     """The potential of every cluster's state.
 
     Args:
         arrays: `ClusterState` of the clusters, plain.
+        plain_rules: their `Rules`, plain.
         capacity: int32 (R,), units of each resource.
         out: float64 (N,), written, in units of a return. A terminal state's must be 0 to shape with; that is left to
             the caller, who knows which state is one.
     """
-    state, num_gpus = ClusterState(*arrays), np.float64(capacity[0])
+    state, rules, num_gpus = ClusterState(*arrays), Rules(*plain_rules), np.float64(capacity[0])
     for c in range(out.shape[0]):
         cluster, incomplete, left = state.clusters[c], 0.0, 0.0
         for i in range(cluster.num_running):
@@ -55,19 +63,27 @@ def write_potential(arrays: Plain, capacity: NDArray[np.int32], out: NDArray[np.
             left += (running.end_s - cluster.now_s) * running.gpus
             incomplete += running.work
         incomplete += cluster.queued_work + cluster.arriving_work
-        backlog_s, end_s = _drain(state, c, cluster.queued_work + left, num_gpus)
+        last_rate = num_gpus if rules.decision_steps else _rate_after_arrivals(state, c, num_gpus)
+        backlog_s, end_s = _drain(state, c, cluster.queued_work + left, num_gpus, last_rate)
+        unfinished = last_rate * max(end_s - cluster.horizon_s, 0.0)
         out[c] = (
             cluster.progress_scale * incomplete / cluster.total_work
             - cluster.time_pressure_scale * backlog_s / (cluster.horizon_s * cluster.total_work)
-            + cluster.early_finish_bonus_scale * (1.0 - end_s / cluster.horizon_s)
+            + cluster.early_finish_bonus_scale * max(1.0 - end_s / cluster.horizon_s, 0.0)
+            - (cluster.progress_scale + cluster.deadline_miss_penalty_scale) * unfinished / cluster.total_work
         )
         if cluster.due_miss_penalty_scale > 0.0:
             out[c] -= cluster.due_miss_penalty_scale * _lost_work(state, c) / cluster.total_work
 
 
 @subkernel
-def _drain(state: ClusterState, c: int, backlog: float, num_gpus: float) -> tuple[float, float]:
-    """The integral of the backlog until the fluid cluster has served all, and when it has."""
+def _drain(
+    state: ClusterState, c: int, backlog: float, num_gpus: float, last_rate: float
+) -> tuple[float, float]:
+    """The integral of the backlog until the fluid cluster has served all, and when it has.
+
+    It serves all GPUs' worth until the last arrival, and `last_rate` of them from then on.
+    """
     cluster = state.clusters[c]
     clock_s, integral = cluster.now_s, 0.0
     for place in range(cluster.queue_tail, state.queue.shape[1]):
@@ -76,7 +92,35 @@ def _drain(state: ClusterState, c: int, backlog: float, num_gpus: float) -> tupl
         integral += busy_s * (backlog - 0.5 * busy_s * num_gpus)
         backlog += work_at(state, c, place) - busy_s * num_gpus
         clock_s = submit_s
-    return integral + 0.5 * backlog * backlog / num_gpus, clock_s + backlog / num_gpus
+    return integral + 0.5 * backlog * backlog / last_rate, clock_s + backlog / last_rate
+
+
+@subkernel
+def _rate_after_arrivals(state: ClusterState, c: int, num_gpus: float) -> float:
+    """How many GPUs will be busy after the last arrival, about, where a job starts an event.
+
+    From then on every start lets one completion happen, so that no more jobs run at a time than do at the last
+    arrival, and one. Those that will still run then are known; on the GPUs beside them, and in their places after
+    them, run jobs of the mean width of what waits and is to come, weighted by duration.
+    """
+    cluster, last, duration_s = state.clusters[c], state.queue.shape[1] - 1, 0.0
+    for place in range(cluster.queue_head, last + 1):
+        duration_s += np.float64(state.queue_features[c, QUEUE_FEATURES * place + DURATION_S])
+    if duration_s <= 0.0:
+        return num_gpus
+    mean_width = (cluster.queued_work + cluster.arriving_work) / duration_s
+    last_s = cluster.now_s
+    if cluster.num_arriving > 0:
+        last_s = np.float64(state.queue_features[c, QUEUE_FEATURES * last + SUBMIT_S])
+    num_jobs, idle = 0.0, num_gpus
+    for i in range(cluster.num_running):
+        if state.running[c, i].end_s > last_s:
+            num_jobs += 1.0
+            idle -= state.running[c, i].gpus
+    more = idle / mean_width
+    if cluster.num_arriving == 0:
+        more = min(more, 1.0)
+    return min(num_gpus, (num_jobs + more) * mean_width)
 
 
 @subkernel

@@ -36,14 +36,32 @@ def naive_potential(config, env, c):
             arrivals.append((job["submit_s"], job["work"]))
         else:
             backlog += left_s * width
+    rate_then = gpus if config.step == "decision" else naive_rate(config, env, c, arrivals)
     integral = 0.0
     for at_s, work in [*sorted(arrivals), (np.inf, 0.0)]:
-        busy_s = min(at_s - now_s, backlog / gpus)
-        integral += busy_s * (backlog - busy_s * gpus / 2)
+        rate = rate_then if at_s == np.inf else gpus
+        busy_s = min(at_s - now_s, backlog / rate)
+        integral += busy_s * (backlog - busy_s * rate / 2)
         end_s = now_s + busy_s
-        now_s, backlog = at_s, backlog - busy_s * gpus + work
-    earned = incomplete / total - integral / (horizon_s * total) + (horizon_s - end_s) / horizon_s
-    return earned - lost_work(config, state, c) / total
+        now_s, backlog = at_s, backlog - busy_s * rate + work
+    earned = incomplete / total - integral / (horizon_s * total) + max(horizon_s - end_s, 0.0) / horizon_s
+    cut_off = rate_then * max(end_s - horizon_s, 0.0)
+    return earned - 2 * cut_off / total - lost_work(config, state, c) / total
+
+
+def naive_rate(config, env, c, arrivals):
+    """GPUs that stay busy after the last arrival: what runs then, beside it jobs of the mean width of the rest."""
+    state, now_s = env._batch.state, env._batch.state.clusters[c]["now_s"]
+    last_s = max((at_s for at_s, _ in arrivals), default=now_s)
+    jobs, widths = state.jobs[c], state.demand[c, :, 0]
+    waiting = np.isnan(jobs["start_s"])
+    if not waiting.any():
+        return config.num_gpus
+    mean_width = jobs["work"][waiting].sum() / jobs["duration_s"][waiting].sum()
+    running = jobs["start_s"] + jobs["duration_s"] > last_s
+    more = (config.num_gpus - widths[running].sum()) / mean_width
+    more = more if arrivals else min(more, 1.0)
+    return min(config.num_gpus, (running.sum() + more) * mean_width)
 
 
 def lost_work(config, state, c):
