@@ -12,8 +12,8 @@ a whole workload, from the middle of an episode (W = total work, T = horizon, s_
     - s_due * work of the jobs that will miss their due times / W    the charges that nothing can avert any more
 
 It serves at full rate, but where a step is an event (`env.step=event`) no longer than arrivals last: a job starts an
-event, so that after the last arrival no more jobs run at a time than did then, and one. Whether what will still run then
-fills the cluster decides an episode, hundreds of steps before it shows (`_rate_after_arrivals`).
+event, so that after the last arrival no more jobs run at a time than did then, and one. Whether those that will still
+run then fill the cluster decides an episode, hundreds of steps before it shows (`_rate_after_arrivals`).
 
 The last term counts a job from the moment at which it is lost: started too late, or queued while its GPUs come free too
 late even if nothing else starts. The charge itself comes at completion, hours after the choices that caused it, and no
