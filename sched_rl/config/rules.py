@@ -117,10 +117,8 @@ def _objective(config: Config) -> str | None:
             f"agent/objective={kind}: weighs workloads of seeds, and env={config.env.name} has none; "
             "write agent/objective=mean"
         )
-    if kind == "group_dro" and config.env.families is None:
-        return (
-            f"agent/objective=group_dro: weighs families, and env={config.env.name} is one; write env=mixed"
-        )
+    if kind in ("group_dro", "family_baseline") and config.env.families is None:
+        return f"agent/objective={kind}: weighs families, and env={config.env.name} is one; write env=mixed"
     if config.pathology is not None and config.pathology.environment is not None:
         return f"agent/objective={kind}: cannot follow the episodes of pathology={config.pathology.name}; write mean"
     return None

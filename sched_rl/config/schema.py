@@ -197,7 +197,14 @@ class PlrConfig:
     staleness_frac: float
 
 
-ObjectiveConfig = MeanObjectiveConfig | GroupDroConfig | CvarConfig | PlrConfig
+@dataclass(frozen=True, kw_only=True)
+class FamilyBaselineConfig:
+    """Every step counts alike, its advantage measured among those of its family."""
+
+    kind: Literal["family_baseline"]
+
+
+ObjectiveConfig = MeanObjectiveConfig | GroupDroConfig | CvarConfig | PlrConfig | FamilyBaselineConfig
 
 
 @dataclass(frozen=True, kw_only=True)

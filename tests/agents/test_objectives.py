@@ -11,7 +11,13 @@ from sched_rl.agents import build_ppo
 from sched_rl.agents.objectives.plr import PrioritizedReplay
 from sched_rl.config.load import load_config
 from sched_rl.config.record import config_to_yaml
-from sched_rl.config.schema import CvarConfig, GroupDroConfig, MeanObjectiveConfig, PlrConfig
+from sched_rl.config.schema import (
+    CvarConfig,
+    FamilyBaselineConfig,
+    GroupDroConfig,
+    MeanObjectiveConfig,
+    PlrConfig,
+)
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.envs.vector import VectorClusterEnv, fresh_seed
 from sched_rl.errors import ConfigError
@@ -92,6 +98,21 @@ def test_cvar_takes_the_safe_job_where_the_mean_gambles(make_config):
     assert learned(make_config, cvar, pay) < 0.2
 
 
+def test_a_baseline_a_family_takes_out_what_the_critic_is_off_by_there(make_config):
+    config = make_config(
+        num_envs=64, rollout_steps=8, network="mlp", objective=FamilyBaselineConfig(kind="family_baseline")
+    )
+    ppo, env = build_ppo(config, LAYOUT, 0), OneChoice(lambda seed, action: seed % 2 + 0.1 * (action == 1))
+    ppo.collect(env)
+    ppo.update()
+    buffer, odd = ppo.buffer, ppo.objective.seeds % 2 == 1
+    for family in (odd, ~odd):
+        assert abs(buffer.advantage[family].mean()) < 1e-6
+        first = buffer.action[family] == 1
+        assert buffer.advantage[family][first].mean() > buffer.advantage[family][~first].mean()
+    assert ppo.objective.metrics()["family_advantage_spread"] == pytest.approx(0.5, rel=0.2)
+
+
 def test_replay_prefers_what_surprised_the_critic_and_forgets_the_rest():
     config = PlrConfig(kind="plr", replay_prob=1.0, buffer_seeds=4, temperature=0.5, staleness_frac=0.0)
     replay = PrioritizedReplay(config, (1, 1), seed=1)
@@ -154,6 +175,7 @@ def test_the_mean_is_what_learning_was_without_objectives(make_config, learner):
         GroupDroConfig(kind="group_dro", step_size=0.5, memory=0.5, mix=0.9),
         CvarConfig(kind="cvar", alpha=0.25, window_episodes=64, mix=0.5),
         PlrConfig(kind="plr", replay_prob=0.5, buffer_seeds=4, temperature=0.3, staleness_frac=0.1),
+        FamilyBaselineConfig(kind="family_baseline"),
     ],
     ids=lambda objective: objective.kind,
 )

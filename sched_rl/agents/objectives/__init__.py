@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from sched_rl.agents.objectives.base import Objective
 from sched_rl.agents.objectives.cvar import Cvar
+from sched_rl.agents.objectives.family_baseline import FamilyBaseline
 from sched_rl.agents.objectives.group_dro import GroupDro
 from sched_rl.agents.objectives.plr import PrioritizedReplay
-from sched_rl.config.schema import CvarConfig, GroupDroConfig, PlrConfig, PpoConfig
+from sched_rl.config.schema import CvarConfig, FamilyBaselineConfig, GroupDroConfig, PlrConfig, PpoConfig
 
 __all__ = ["Objective", "build_objective", "objective_columns"]
 
-_KINDS: dict[str, type[Objective]] = {"group_dro": GroupDro, "cvar": Cvar, "plr": PrioritizedReplay}
+_KINDS: dict[str, type[Objective]] = {
+    "group_dro": GroupDro,
+    "cvar": Cvar,
+    "plr": PrioritizedReplay,
+    "family_baseline": FamilyBaseline,
+}
 
 
 def build_objective(config: PpoConfig, seed: int) -> Objective | None:
@@ -20,6 +26,8 @@ def build_objective(config: PpoConfig, seed: int) -> Objective | None:
         return GroupDro(objective, shape)
     if isinstance(objective, CvarConfig):
         return Cvar(objective, shape)
+    if isinstance(objective, FamilyBaselineConfig):
+        return FamilyBaseline(objective, shape)
     if isinstance(objective, PlrConfig):
         return PrioritizedReplay(objective, shape, seed)
     return None
