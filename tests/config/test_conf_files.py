@@ -21,9 +21,11 @@ OPTIONS = [f"{group}={option}" for group in SOURCES.groups() for option in SOURC
 NOT_CLUSTERS = ["gymnasium", "trace", "committed", "lublin"]
 FAMILIES = [name for name in SOURCES.options("env") if name not in ["mixed", *NOT_CLUSTERS]]
 #: What an option cannot do without.
-COMPANIONS = {"env=gymnasium": ["agent/network=mlp"], "agent/objective=group_dro": ["env=mixed"]} | {
-    f"agent={name}": ["env=trace"] for name in ("f1", "wfp3", "unicep", "easy", "conservative")
-}
+COMPANIONS = {
+    "env=gymnasium": ["agent/network=mlp"],
+    "agent/objective=group_dro": ["env=mixed"],
+    "agent/objective=family_baseline": ["env=mixed"],
+} | {f"agent={name}": ["env=trace"] for name in ("f1", "wfp3", "unicep", "easy", "conservative")}
 LEARNED = [name for name in SOURCES.options("agent") if name.startswith("ppo")]
 FIXED = [name for name in SOURCES.options("agent") if name not in LEARNED]
 
