@@ -44,9 +44,9 @@ def suit_site(tree: dict[str, Any]) -> None:
 def site_problem(config: Config) -> str | None:
     """What contradicts a batch cluster, or needs one, in one line."""
     env, agents = config.env, (config.agent, *config.baseline_agents.values())
-    for found in (_followed_problem, lambda agent: _laxity_problem(agent, env)):
-        if problem := next(filter(None, map(found, agents)), None):
-            return problem
+    problems = (_followed_problem(agent) or _laxity_problem(agent, env) for agent in agents)
+    if problem := next(filter(None, problems), None):
+        return problem
     if not isinstance(env, SiteConfig):
         return None
     if config.pathology is not None:
