@@ -8,7 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from sched_rl.config.convert import config_to_dict
 from sched_rl.config.load import load_config
+from sched_rl.config.record import config_from_dict, digested
 from sched_rl.errors import ConfigError, WorkloadError
 from sched_rl.evaluation.blocks import make_blocks, split_name
 from sched_rl.evaluation.schedule_csv import write_schedule_csv
@@ -106,6 +108,14 @@ def test_an_evaluation_is_the_textbooks_with_true_run_times_and_estimates(trace,
         span = (expected + columns[1]).max() - columns[0][0]
         assert episode["utilization"] == pytest.approx((columns[1] * columns[3]).sum() / (8 * span))
         assert episode["makespan_s"] == span
+
+
+def test_a_record_from_before_areas_were_charged_is_read_as_it_was():
+    config = load_config("train", ["agent=ppo", "env=lublin"])
+    older = config_to_dict(config)
+    del older["env"]["reward"]["area_wait_scale"]
+    assert config_from_dict(older) == config
+    assert digested(config)["env"]["reward"] == older["env"]["reward"]
 
 
 def test_load_factor_warm_up_and_kills(trace, jobs):
