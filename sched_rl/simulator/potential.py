@@ -120,7 +120,7 @@ def _rate_after_arrivals(state: ClusterState, c: int, num_gpus: float) -> float:
     more = idle / mean_width
     if cluster.num_arriving == 0:
         more = min(more, 1.0)
-    return min(num_gpus, (num_jobs + more) * mean_width)
+    return float(min(num_gpus, (num_jobs + more) * mean_width))
 
 
 @subkernel
@@ -147,4 +147,4 @@ def _fits_from_s(state: ClusterState, c: int, place: int) -> float:
         idle += state.running[c, i].gpus
         free_s = state.running[c, i].end_s
         i += 1
-    return free_s
+    return float(free_s)
