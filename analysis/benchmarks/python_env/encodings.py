@@ -17,6 +17,7 @@ from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.layout import RICH_NEXT_ENDS, RICH_PROFILE_POINTS, observation_layout
 
 Floats = NDArray[np.float32]
+_LEAST_SPARE_SHARE = math.exp(-6.0)
 
 
 class Encoder(Protocol):
@@ -152,7 +153,9 @@ class RichEncoder:
         rows[:, 10] = np.maximum(1.0 - (now_s + duration_s) * self._a_second, -1.0)
         if self._has_due_times:
             spare_s = self._slack_s[window] - waited_s - duration_s
-            rows[:, 11] = np.clip(spare_s * self._a_duration, -1.0, 1.0)
+            shares = spare_s * self._a_duration
+            near = 1.0 + np.log(np.clip(shares, _LEAST_SPARE_SHARE, 1.0)) * (1.0 / 6.0)
+            rows[:, 11] = np.where(shares < 0.0, -1.0, near)
         idle_next = np.full(len(gpus), cluster.idle)
         if len(left_s):
             outlasts = now_s + duration_s > cluster.ends_s[0]
