@@ -16,6 +16,7 @@ from analysis.results.plan import (
     general_name,
     rivals_by_family,
     rivals_on,
+    wide_name,
 )
 from analysis.results.tables import GAP, SEED, Named, crossed, markdown, paired, scores
 from sched_rl.statistics import Interval, mean_interval
@@ -58,8 +59,9 @@ def families_table(named: Named) -> list[str]:
         "",
         "Best heuristic: of all fixed ones, with `linear_score` as shipped and with weights found on the family, and "
         "with `least_laxity` and `laxity_score` where jobs have due times, the one that did best on these very "
-        "episodes. Differences are paired by episode; intervals resample trainings and episodes. The last two columns "
-        "are of 20 episodes a family (`eval=family_blocks`).",
+        "episodes: 600 of report, the first 60 of them those of the other tables. Differences are paired by episode; "
+        "intervals resample trainings and episodes. The last two columns are of 100 episodes a family "
+        "(`eval=family_blocks`).",
     ]
 
 
@@ -70,9 +72,9 @@ def contests(named: Named) -> list[Contest]:
         known = {
             agent: named[name][0].own
             for agent in rivals_on(family)
-            if (name := f"{agent}-{family}-report") in named
+            if (name := wide_name(agent, family)) in named
         }
-        learned = [result.own for result in named.get(f"ppo-{family}", ())]
+        learned = [result.own for result in named.get(wide_name("ppo", family), ())]
         if known and learned:
             found.append(_judge(family, known, learned))
     return found
@@ -81,9 +83,11 @@ def contests(named: Named) -> list[Contest]:
 def contests_of_one(named: Named) -> list[Contest]:
     """The policies trained on the mixture against the heuristics, family by family, and on all of them."""
     known = {
-        agent: named[name][0].own for agent in rivals_by_family() if (name := f"{agent}-by-family") in named
+        agent: named[name][0].own
+        for agent in rivals_by_family()
+        if (name := wide_name(agent, "by-family")) in named
     }
-    learned = [result.own for result in named.get("ppo-by-family", ())]
+    learned = [result.own for result in named.get(wide_name("ppo", "by-family"), ())]
     if not known or not learned:
         return []
     found = []

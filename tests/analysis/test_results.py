@@ -184,13 +184,15 @@ def learned(*judged):
 
 def test_the_best_heuristic_of_a_family_is_the_rival_wherever_its_weights_come_from():
     named = {
-        "sjf-heavy-report": fixed(evaluation(0.5)),
-        "linear_score-heavy-report": fixed(evaluation(0.6)),
-        "linear_score_heavy-heavy-report": fixed(evaluation(0.7)),
-        "ppo-heavy": learned(evaluation(0.75), evaluation(0.77)),
-        "sjf-by-family": fixed(by_family({"heavy": 0.4, "light": 0.9})),
-        "linear_score_heavy-by-family": fixed(by_family({"heavy": 0.7, "light": 0.3})),
-        "ppo-by-family": learned(*(by_family({"heavy": 0.6 + d, "light": 0.95 + d}) for d in (0.0, 0.01))),
+        "sjf-heavy-wide": fixed(evaluation(0.5)),
+        "linear_score-heavy-wide": fixed(evaluation(0.6)),
+        "linear_score_heavy-heavy-wide": fixed(evaluation(0.7)),
+        "ppo-heavy-wide": learned(evaluation(0.75), evaluation(0.77)),
+        "sjf-by-family-wide": fixed(by_family({"heavy": 0.4, "light": 0.9})),
+        "linear_score_heavy-by-family-wide": fixed(by_family({"heavy": 0.7, "light": 0.3})),
+        "ppo-by-family-wide": learned(
+            *(by_family({"heavy": 0.6 + d, "light": 0.95 + d}) for d in (0.0, 0.01))
+        ),
     }
     rows = [line.split(" | ") for line in family_tables.families_table(named)]
     heavy = next(row for row in rows if row[0] == "| `heavy`")
