@@ -26,8 +26,18 @@ _settings: Any = numba.config
 
 def kernel(function: _Function) -> _Function:
     """Compile a function with numba (nopython, cached on disk by the sources of all kernels)."""
+    return _compiled(function, nogil=False)
+
+
+def kernel_without_gil(function: _Function) -> _Function:
+    """A kernel beside which other Python threads run: nobody else may write what it is handed."""
+    return _compiled(function, nogil=True)
+
+
+def _compiled(function: _Function, *, nogil: bool) -> _Function:
+    options: Any = {"cache": _CACHE is not None, "error_model": "numpy", "nogil": nogil}
     with _cache_in_use():
-        return cast(_Function, numba.njit(cache=_CACHE is not None, error_model="numpy")(function))
+        return cast(_Function, numba.njit(**options)(function))
 
 
 def subkernel(function: _Function) -> _Function:

@@ -6,28 +6,37 @@ scored, and states with a single legal action skip the policy path altogether.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sched_rl.agents.compiled import CompiledEvaluator
+from sched_rl.agents.compiled import CompiledEvaluator, Minibatch
 from sched_rl.agents.evaluators import Floats, raise_unservable
 from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.kernels.categorical import SERVED
 from sched_rl.agents.kernels.fused_acting import sample_scorer, value_scorer
 from sched_rl.agents.kernels.fused_learning import differentiate_scorer
+from sched_rl.agents.kernels.loss import NUM_SUMS
 from sched_rl.agents.losses import MinibatchSamples
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.config.schema import PpoConfig
 
 
 class FusedEvaluator(CompiledEvaluator):
-    """`PolicyEvaluator` by compiled passes over the whole scorer, gradients included; on the CPU."""
+    """`PolicyEvaluator` by compiled passes over the whole scorer, gradients included; on the CPU.
+
+    A minibatch goes in two halves, at the same time where the process has two processors. They are the same halves
+    on one processor, so that a training's numbers do not depend on it.
+    """
 
     def __init__(self, network: ActorCritic, device: torch.device, config: PpoConfig) -> None:
         super().__init__(network, device, config)
-        self._scorer = FusedScorer(network)
+        self._scorer, self._second = FusedScorer(network), FusedScorer(network)
+        self._helper = ThreadPoolExecutor(1, "second half") if _num_processors() > 1 else None
 
     def sample(
         self,
@@ -49,16 +58,58 @@ class FusedEvaluator(CompiledEvaluator):
 
     def differentiate(self, samples: Tensor, recorded: MinibatchSamples, ent_coef: float) -> Tensor:
         """Leave the gradient of a minibatch's loss with the parameters; see `PolicyEvaluator`."""
-        batch = self.minibatch(samples, recorded, ent_coef)
-        means = differentiate_scorer(
-            *self._scorer.head,
+        first, second = _halves(self.minibatch(samples, recorded, ent_coef))
+        if self._helper is None:
+            means = self._differentiate(self._scorer, first)
+            other_means = self._differentiate(self._second, second)
+        else:
+            in_helper = self._helper.submit(self._differentiate, self._second, second)
+            means = self._differentiate(self._scorer, first)
+            other_means = in_helper.result()
+        share = len(second.samples) / len(samples)
+        self._scorer.gradient += share * (self._second.gradient - self._scorer.gradient)
+        for parameter, gradient in zip(self._scorer.parameters, self._scorer.gradients, strict=True):
+            parameter.grad = gradient
+        return self.terms(means + share * (other_means - means), ent_coef)
+
+    def _differentiate(self, scorer: FusedScorer, part: Minibatch) -> NDArray[np.float64]:
+        """Means over the samples of a part; the gradient of its loss is in `scorer.gradient`."""
+        if not len(part.samples):
+            scorer.gradient[:] = 0.0
+            return np.zeros(NUM_SUMS)
+        return differentiate_scorer(
+            *scorer.head,
             self.observation,
             self.mask,
             self.position,
-            *batch,
-            self._scorer.of_transposed,
-            self._scorer.gradient,
+            *part,
+            scorer.of_transposed,
+            scorer.gradient,
         )
-        for parameter, gradient in zip(self._scorer.parameters, self._scorer.gradients, strict=True):
-            parameter.grad = gradient
-        return self.terms(means, ent_coef)
+
+
+def _num_processors() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _halves(batch: Minibatch) -> tuple[Minibatch, Minibatch]:
+    """Two minibatches with half of the choices and half of the rest each; the second has the odd ones."""
+    choices, size = batch.num_choices, len(batch.samples)
+    of_choices, of_rest = choices // 2, choices + (size - choices) // 2
+    places = (
+        np.r_[0:of_choices, choices:of_rest],
+        np.r_[of_choices:choices, of_rest:size],
+    )
+    counts = (of_choices, choices - of_choices)
+    first, second = (
+        batch._replace(
+            samples=batch.samples[place],
+            num_choices=count,
+            advantage=batch.advantage[place],
+        )
+        for place, count in zip(places, counts, strict=True)
+    )
+    return first, second

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sched_rl.agents import build_ppo
+from sched_rl.agents import fused as fused_module
 from sched_rl.agents.evaluators import DenseEvaluator
 from sched_rl.agents.fused import FusedEvaluator
 from sched_rl.agents.losses import MinibatchSamples
@@ -199,3 +200,14 @@ def test_an_action_that_its_mask_forbids_is_an_error(learner):
 def test_networks_without_the_kernel_take_the_next_best(network, evaluator, learner):
     ppo, _ = learner(kernel="fused", network=network)
     assert type(ppo._evaluator) is evaluator
+
+
+def test_numbers_do_not_depend_on_how_many_processors_there_are(case, monkeypatch):
+    results = []
+    for processors in (1, 2):
+        monkeypatch.setattr(fused_module, "_num_processors", lambda count=processors: count)
+        results.append(case(dtype=torch.float32, **CLAMPS_ON).run(FusedEvaluator))
+    (terms, gradient), (other_terms, other_gradient) = results
+    assert torch.equal(terms, other_terms)
+    assert torch.equal(gradient, other_gradient)
+    assert gradient.abs().max() > 0

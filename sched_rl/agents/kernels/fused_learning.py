@@ -18,7 +18,7 @@ from sched_rl.agents.kernels.scorer_plan import Gradients, Parameters, Plain, Sc
 from sched_rl.agents.kernels.scorer_policy import categorical_chunk, policy_chunk, policy_chunk_backward
 from sched_rl.agents.kernels.scorer_pools import both_pools, one_pool, pool_chunk, pool_chunk_backward
 from sched_rl.agents.kernels.scorer_value import value_chunk, value_chunk_backward
-from sched_rl.kernels import kernel
+from sched_rl.kernels import kernel, kernel_without_gil
 
 Floats = NDArray[Any]  # float32 or float64, alike in all arguments of a call
 Ints = NDArray[np.int64]
@@ -112,7 +112,7 @@ def _policy_path(
     )
 
 
-@kernel
+@kernel_without_gil
 def differentiate_scorer(
     plain_plan: Plain,
     plain_scratch: Plain,
