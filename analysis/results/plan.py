@@ -22,7 +22,10 @@ BY_FAMILY = ("eval=family_blocks", "eval.episodes_per_block=20")
 #: Where families are judged: 600 episodes, the first 60 of which are those of the other tables. With 60 the interval
 #: of a difference is wider than most differences between good policies.
 WIDE, WIDE_BY_FAMILY = "eval.num_blocks=30", "eval.episodes_per_block=100"
-OBJECTIVES = ("mean", "group_dro", "cvar", "plr")
+OBJECTIVES = ("mean", "family_baseline", "group_dro", "cvar", "plr")
+#: Objectives are chosen among, so on promote; a taught policy is where it stays after a third of the default steps.
+ROBUST_STEPS = "agent.total_steps=1000000"
+JUDGED_BY_FAMILY = ("eval=family_blocks", WIDE_BY_FAMILY, "eval.split=promote")
 #: GPU-seconds of the playbook's 400 jobs, on average over seeds 0 to 199.
 PLAYBOOK_WORK = 1_487_000.0
 #: GPUs, offered load and window of the queue that the generalising policies are trained on, and tried on.
@@ -161,10 +164,20 @@ def wide_name(agent: str, env: str) -> str:
 def _robust(seeds: Sequence[int]) -> list[Cell]:
     cells: list[Cell] = []
     for objective in OBJECTIVES:
-        chosen = () if objective == "mean" else (f"agent/objective={objective}",)
-        name = "ppo-by-family" if objective == "mean" else f"ppo-{objective}-by-family"
-        cells += _trained(name, ("agent=ppo", *chosen, "env=mixed", *BY_FAMILY), BASELINE, seeds)
+        name = f"ppo-{objective}-robust"
+        trained_as = ("agent=ppo", f"agent/objective={objective}", "env=mixed", *BY_FAMILY, ROBUST_STEPS)
+        for seed in seeds:
+            training = Cell(name, (*trained_as, "baselines=[]", f"seed={seed}"), seed)
+            cells += [training, Cell(judged_name(objective), JUDGED_BY_FAMILY, None, training)]
+    cells += [
+        Cell(judged_name(agent), (f"agent={agent}", "env=mixed", *JUDGED_BY_FAMILY)) for agent in DUE_RULES
+    ]
     return cells
+
+
+def judged_name(player: str) -> str:
+    """An objective, or a fixed scheduler, on the many promote episodes of every family."""
+    return f"{player}-by-family-promote"
 
 
 def arrival_span(num_gpus: int, load: float) -> str:

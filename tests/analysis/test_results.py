@@ -206,16 +206,18 @@ def test_the_best_heuristic_of_a_family_is_the_rival_wherever_its_weights_come_f
     assert one["light"].difference.mean == pytest.approx(0.055)
 
 
-def test_objectives_are_held_against_the_mean_by_equal_seeds():
+def test_objectives_are_held_against_the_mean_by_equal_seeds_and_against_the_teacher():
+    offsets = (0.0, 0.1, 0.2)
     named = {
-        "ppo-by-family": learned(*(by_family({"heavy": 0.5 + d, "light": 0.9}) for d in (0.0, 0.1, 0.2))),
-        "ppo-cvar-by-family": learned(
-            *(by_family({"heavy": 0.6 + d, "light": 0.9}) for d in (0.0, 0.1, 0.2))
-        ),
+        "mean-by-family-promote": learned(*(by_family({"heavy": 0.5 + d, "light": 0.9}) for d in offsets)),
+        "cvar-by-family-promote": learned(*(by_family({"heavy": 0.6 + d, "light": 0.9}) for d in offsets)),
+        "laxity_score-by-family-promote": fixed(by_family({"heavy": 0.4, "light": 0.8})),
     }
     rows = {line.split(" | ")[0]: line.split(" | ") for line in family_tables.robust_table(named)}
     assert rows["| `cvar`"][4].startswith("0.100 [0.100"), "the seeds' own differences cancel"
     assert rows["| `plr`"][1:4] == ["0", "…", "…"]
+    assert [each.split(" ")[0] for each in rows["| `cvar`"][6:8]] == ["0.300", "0.200"]
+    assert rows["| (`laxity_score`)"][2] == f"{by_family({'heavy': 0.4})['eval_min_block_return']:.3f}"
 
 
 def test_gaps_stay_gaps():
