@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.results.family_figure import draw_families
-from analysis.results.family_tables import (
-    contests,
-    contests_of_one,
-    families_table,
-    generalisation_table,
-    robust_table,
-)
+from analysis.results.family_tables import contests, contests_of_one, families_table
+from analysis.results.forest_figure import Side, draw_forest
 from analysis.results.making import Result
-from analysis.results.plan import TABLES, Cell
+from analysis.results.plan import CLUSTERS, FAMILIES, GENERAL_NETWORKS, TABLES, TRAINED_ON, Cell
+from analysis.results.robust_table import robust_table
 from analysis.results.tables import Named, by_name, heuristics_table, ppo_table, rollout_table, study_table
+from analysis.results.transfer_table import generalisation_table, transfers
 from sched_rl.checkpoint import write_atomically
 
 _TABLES: dict[str, Callable[[Named], list[str]]] = {
@@ -54,20 +50,50 @@ def write_page(
     for plan in TABLES:
         finished = {cell: results[cell] for cell in cells[plan.name] if cell in results}
         lines += ["", f"## {plan.title}", "", *_TABLES[plan.name](by_name(finished)), ""]
-        if plan.name == "families":
-            lines += _picture(path, by_name(finished))
+        lines += _picture(plan.name, by_name(finished), path)
         lines += _where_from(plan.name, cells[plan.name], finished)
     write_atomically(path, ("\n".join(lines).rstrip() + "\n").encode())
 
 
-def _picture(path: Path, named: Named) -> list[str]:
-    """The families' picture beside the page, once there is something to draw."""
-    own, one = contests(named), contests_of_one(named)
-    if not own and not one:
+def _families_picture(named: Named, path: Path) -> bool:
+    sides = [
+        Side(label, {contest.family: contest.difference for contest in found})
+        for label, found in (
+            ("trained on the family", contests(named)),
+            ("trained on `mixed`", contests_of_one(named)),
+        )
+    ]
+    title = "PPO against the best heuristic of each family"
+    return draw_forest(FAMILIES, sides, path, title, tolerated=0.01)
+
+
+def _generalisation_picture(named: Named, path: Path) -> bool:
+    rows = {place: "{} GPUs, load {}, window {}".format(*place) for place in CLUSTERS}
+    sides = [
+        Side(network, {rows[place]: each for place, each in transfers(named, network).items()})
+        for network in GENERAL_NETWORKS
+    ]
+    title = "Trained on {} GPUs, load {}, window {}: on other clusters".format(*TRAINED_ON)
+    return draw_forest(list(rows.values()), sides, path, title)
+
+
+#: Pictures beside the page: of which table, and what they show. False from drawing: there is nothing to draw yet.
+_PICTURES: dict[str, tuple[Callable[[Named, Path], bool], str]] = {
+    "families": (_families_picture, "PPO minus the best heuristic of each family, with intervals"),
+    "generalisation": (
+        _generalisation_picture,
+        "PPO minus the best heuristic on each cluster, with intervals",
+    ),
+}
+
+
+def _picture(name: str, named: Named, page: Path) -> list[str]:
+    """A table's picture, if it has one."""
+    if name not in _PICTURES:
         return []
-    picture = path.with_name("families.png")
-    draw_families(own, one, picture)
-    return [f"![PPO minus the best heuristic of each family, with intervals]({picture.name})", ""]
+    draw, shown = _PICTURES[name]
+    picture = page.with_name(f"{name}.png")
+    return [f"![{shown}]({picture.name})", ""] if draw(named, picture) else []
 
 
 def _others(path: Path) -> list[str]:

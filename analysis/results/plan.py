@@ -29,12 +29,16 @@ JUDGED_BY_FAMILY = ("eval=family_blocks", WIDE_BY_FAMILY, "eval.split=promote")
 #: GPU-seconds of the playbook's 400 jobs, on average over seeds 0 to 199.
 PLAYBOOK_WORK = 1_487_000.0
 #: GPUs, offered load and window of the queue that the generalising policies are trained on, and tried on.
-TRAINED_ON = (16, 0.9, 50)
-CLUSTERS = (
+Place = tuple[int, float, int]
+TRAINED_ON: Place = (16, 0.9, 50)
+CLUSTERS: tuple[Place, ...] = (
     *((num_gpus, load, 50) for num_gpus in (8, 16, 32, 64) for load in (0.5, 0.9, 1.3)),
     *((16, 0.9, window) for window in (25, 100)),
 )
 GENERAL_RIVALS = (BASELINE, "sjf", "fifo")
+GENERAL_NETWORKS = ("scorer", "attention")
+#: Where the queue is short, a sixth of the default steps is enough; attention takes as long for them as scorer for all.
+GENERAL_STEPS = "agent.total_steps=500000"
 
 
 @dataclass(frozen=True)
@@ -194,10 +198,9 @@ def _generalisation(seeds: Sequence[int]) -> list[Cell]:
     cells: list[Cell] = []
     num_gpus, load, window = TRAINED_ON
     cluster = (f"env.num_gpus={num_gpus}", arrival_span(num_gpus, load), f"env.max_queue_size={window}")
-    for network in ("scorer", "attention"):
-        training = _trained(
-            f"ppo-{network}-general", ("agent=ppo", f"agent/network={network}", *cluster), BASELINE, seeds
-        )
+    for network in GENERAL_NETWORKS:
+        learner = ("agent=ppo", f"agent/network={network}", GENERAL_STEPS)
+        training = _trained(f"ppo-{network}-general", (*learner, *cluster), BASELINE, seeds)
         cells += training
         for place in CLUSTERS:
             cells.append(Cell(general_name(network, *place), _cluster(*place), None, training[0]))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis.results import __main__ as command
-from analysis.results import family_tables, page, plan, tables
+from analysis.results import family_tables, page, plan, robust_table, tables, transfer_table
 from analysis.results.making import Maker, Result
 
 
@@ -213,18 +213,33 @@ def test_objectives_are_held_against_the_mean_by_equal_seeds_and_against_the_tea
         "cvar-by-family-promote": learned(*(by_family({"heavy": 0.6 + d, "light": 0.9}) for d in offsets)),
         "laxity_score-by-family-promote": fixed(by_family({"heavy": 0.4, "light": 0.8})),
     }
-    rows = {line.split(" | ")[0]: line.split(" | ") for line in family_tables.robust_table(named)}
+    rows = {line.split(" | ")[0]: line.split(" | ") for line in robust_table.robust_table(named)}
     assert rows["| `cvar`"][4].startswith("0.100 [0.100"), "the seeds' own differences cancel"
     assert rows["| `plr`"][1:4] == ["0", "…", "…"]
     assert [each.split(" ")[0] for each in rows["| `cvar`"][6:8]] == ["0.300", "0.200"]
     assert rows["| (`laxity_score`)"][2] == f"{by_family({'heavy': 0.4})['eval_min_block_return']:.3f}"
 
 
+def test_a_policy_elsewhere_is_held_against_the_best_heuristic_there_and_drawn(tmp_path):
+    place = plan.CLUSTERS[0]
+    named = {
+        plan.general_name(player, *place): fixed(evaluation(mean))
+        for player, mean in (("scorer", 0.8), ("linear_score", 0.6), ("sjf", 0.7))
+    }
+    assert list(transfer_table.transfers(named, "scorer")) == [place]
+    assert transfer_table.transfers(named, "scorer")[place].mean == pytest.approx(0.1)
+    row = transfer_table.generalisation_table(named)[2].split(" | ")
+    assert (row[0], row[-2][:5], row[-1]) == ("| 8", "0.100", "… |")
+    assert page._picture("generalisation", named, tmp_path / "page.md")
+    assert (tmp_path / "generalisation.png").stat().st_size > 10_000
+    assert not page._picture("generalisation", {}, tmp_path / "page.md"), "nothing to draw any more"
+
+
 def test_gaps_stay_gaps():
     for table in (
         family_tables.families_table,
-        family_tables.robust_table,
-        family_tables.generalisation_table,
+        robust_table.robust_table,
+        transfer_table.generalisation_table,
         tables.heuristics_table,
         tables.rollout_table,
         tables.ppo_table("heavy"),
