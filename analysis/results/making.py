@@ -42,7 +42,7 @@ class Result:
 
     Attributes:
         evaluations: scheduler to its evaluation JSON on the report blocks (of an evaluation, on its split), the cell's
-            own first.
+            own first; none of a training without a final report.
         provenance: where it comes from.
         metrics: columns of metrics.csv; empty for an evaluation.
         minutes: of training and evaluating, as the run's own clock had it; nan for an evaluation.
