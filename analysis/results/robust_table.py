@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.results.family_tables import block_of
-from analysis.results.plan import DUE_RULES, OBJECTIVES, judged_name
+from analysis.results.plan import DUE_RULES, ROBUST, judged_name
 from analysis.results.tables import GAP, SEED, Named, crossed, markdown
 from sched_rl.statistics import mean_interval
 
@@ -20,17 +20,15 @@ TEACHER = "laxity_score"
 def robust_table(named: Named) -> list[str]:
     """A row an objective: worst family and mean, and what they gain on the plain mean and on the teacher."""
     trainings = {
-        objective: {result.provenance["seed"]: result.own for result in named.get(judged_name(objective), ())}
-        for objective in OBJECTIVES
+        label: {result.provenance["seed"]: result.own for result in named.get(judged_name(label), ())}
+        for label in ROBUST
     }
     rules = {agent: found[0].own for agent in DUE_RULES if (found := named.get(judged_name(agent)))}
     rows = []
-    for objective, learned in trainings.items():
-        gains = ["", ""] if objective == "mean" else _gains(learned, trainings["mean"])
+    for label, learned in trainings.items():
+        gains = ["", ""] if label == "mean" else _gains(learned, trainings["mean"])
         against = _against(list(learned.values()), rules.get(TEACHER))
-        rows.append(
-            [f"`{objective}`", str(len(learned)), *_worst_and_mean(learned.values()), *gains, *against]
-        )
+        rows.append([f"`{label}`", str(len(learned)), *_worst_and_mean(learned.values()), *gains, *against])
     for agent in DUE_RULES:
         judged = [rules[agent]] if agent in rules else []
         rows.append([f"(`{agent}`)", "", *_worst_and_mean(judged), "", "", "", ""])
@@ -41,7 +39,7 @@ def robust_table(named: Named) -> list[str]:
         "",
         "On promote, 100 episodes a family: objectives are chosen among here, and nothing of report is read. "
         "Against `mean` trainings are paired by seed, the intervals are over trainings; against the teacher of "
-        "`env=mixed` they are over trainings and episodes.",
+        f"`env=mixed` they are over trainings and episodes. *small steps*: `{ROBUST['small steps'][-1]}`.",
     ]
 
 
