@@ -188,9 +188,10 @@ class CvarConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PlrConfig:
-    """Workload seeds are played again by how wrong the critic was on them."""
+    """Workload seeds are played again by how wrong the critic was on them, or by how much they fell short."""
 
     kind: Literal["plr"]
+    score: Literal["critic_error", "shortfall"]
     replay_prob: float
     buffer_seeds: int
     temperature: float

@@ -114,7 +114,9 @@ def test_a_baseline_a_family_takes_out_what_the_critic_is_off_by_there(make_conf
 
 
 def test_replay_prefers_what_surprised_the_critic_and_forgets_the_rest():
-    config = PlrConfig(kind="plr", replay_prob=1.0, buffer_seeds=4, temperature=0.5, staleness_frac=0.0)
+    config = PlrConfig(
+        kind="plr", score="critic_error", replay_prob=1.0, buffer_seeds=4, temperature=0.5, staleness_frac=0.0
+    )
     replay = PrioritizedReplay(config, (1, 1), seed=1)
     stream = np.random.default_rng(0)
     assert replay.draw_seed(stream) >= 2**31, "an empty buffer has nothing to replay"
@@ -127,8 +129,24 @@ def test_replay_prefers_what_surprised_the_critic_and_forgets_the_rest():
     np.testing.assert_allclose([counts[s] / 2000 for s in (2, 6, 4, 3)], weights / weights.sum(), atol=0.03)
 
 
+def test_replay_of_failures_goes_by_the_return_below_the_familys_mean():
+    config = PlrConfig(
+        kind="plr", score="shortfall", replay_prob=1.0, buffer_seeds=8, temperature=1.0, staleness_frac=0.0
+    )
+    replay = PrioritizedReplay(config, (1, 1), seed=1)
+    assert replay._shortfall("light", 1.4) == 0.0, "the first of a family has nothing to fall short of"
+    assert replay._shortfall("playbook", 0.8) == 0.0
+    assert replay._shortfall("playbook", -0.1) == pytest.approx(0.9)
+    assert replay._shortfall("playbook", 0.8) == pytest.approx(-0.009), (
+        "the failure lowered the mean by a share"
+    )
+    assert replay._shortfall("light", 1.3) == pytest.approx(0.1)
+
+
 def test_stale_seeds_come_back():
-    config = PlrConfig(kind="plr", replay_prob=1.0, buffer_seeds=3, temperature=0.1, staleness_frac=1.0)
+    config = PlrConfig(
+        kind="plr", score="critic_error", replay_prob=1.0, buffer_seeds=3, temperature=0.1, staleness_frac=1.0
+    )
     replay = PrioritizedReplay(config, (1, 1), seed=1)
     for seed, score in ((1, 0.1), (2, 3.0), (3, 0.2), (2, 3.0), (2, 3.0)):
         replay._remember(seed, score)
@@ -174,7 +192,12 @@ def test_the_mean_is_what_learning_was_without_objectives(make_config, learner):
     [
         GroupDroConfig(kind="group_dro", step_size=0.5, memory=0.5, mix=0.9),
         CvarConfig(kind="cvar", alpha=0.25, window_episodes=64, mix=0.5),
-        PlrConfig(kind="plr", replay_prob=0.5, buffer_seeds=4, temperature=0.3, staleness_frac=0.1),
+        *(
+            PlrConfig(
+                kind="plr", score=score, replay_prob=0.5, buffer_seeds=4, temperature=0.3, staleness_frac=0.1
+            )
+            for score in ("critic_error", "shortfall")
+        ),
         FamilyBaselineConfig(kind="family_baseline"),
     ],
     ids=lambda objective: objective.kind,

@@ -1,4 +1,4 @@
-"""Prioritised level replay (Jiang, Grefenstette and Rocktäschel 2021): play again what the critic was wrong about."""
+"""Prioritised level replay (Jiang, Grefenstette and Rocktäschel 2021): play again what went wrong, or surprised."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from sched_rl.seeding import generator_state, load_generator_state, stream
 class PrioritizedReplay(Objective):
     """Chooses the workload seeds of new episodes; every step counts alike.
 
-    A seed's score is the mean |advantage| of its latest episode, in the critic's units. A replay draws a seed with
+    A seed's score is of its latest episode: the mean |advantage|, in the critic's units, or by how much its return fell
+    short of the running mean of its family. A replay draws a seed with
     probability (1 - staleness_frac) * score part + staleness_frac * staleness part; the score part goes by rank, the
     staleness part by the number of episodes since the seed was played. A full buffer gives up its lowest score for a
     higher one.
     """
 
     columns = ("plr_replayed_frac", "plr_mean_score")
+    #: Share of a family's running mean return that a new episode of it replaces.
+    RENEWAL = 0.01
 
     def __init__(self, config: PlrConfig, shape: tuple[int, int], seed: int) -> None:
         super().__init__(shape)
@@ -37,6 +40,7 @@ class PrioritizedReplay(Objective):
             np.zeros(shape[1]),
             np.zeros(shape[1]),
         )  # |advantage| of the episodes in progress
+        self._means: dict[str, float] = {}  # return, by family
         self._num_drawn = self._num_replayed = 0
 
     def draw_seed(self, generator: np.random.Generator) -> int:
@@ -67,8 +71,15 @@ class PrioritizedReplay(Objective):
             self._sums[n] += size[steps, n].sum()
             self._steps[n] += steps.stop - steps.start
             if episode is not None:
-                self._remember(episode.seed, self._sums[n] / self._steps[n])
+                shortfall = self._shortfall(env.family_of(episode.seed), episode.total_return)
+                error = self._sums[n] / self._steps[n]
+                self._remember(episode.seed, error if self._config.score == "critic_error" else shortfall)
                 self._sums[n] = self._steps[n] = 0.0
+
+    def _shortfall(self, family: str, total_return: float) -> float:
+        mean = self._means.get(family, total_return)
+        self._means[family] = mean + self.RENEWAL * (total_return - mean)
+        return mean - total_return
 
     def _remember(self, seed: int, score: float) -> None:
         self._clock += 1
@@ -94,6 +105,8 @@ class PrioritizedReplay(Objective):
             "scores": list(self._scores.values()),
             "played": [self._played[seed] for seed in self._scores],
             "clock": self._clock,
+            "families": list(self._means),
+            "means": list(self._means.values()),
             "sums": self._sums.copy(),
             "steps": self._steps.copy(),
             "drawn": [self._num_drawn, self._num_replayed],
@@ -105,5 +118,6 @@ class PrioritizedReplay(Objective):
         self._scores = dict(zip(state["seeds"], state["scores"], strict=True))
         self._played = dict(zip(state["seeds"], state["played"], strict=True))
         self._clock = int(state["clock"])
+        self._means = dict(zip(state["families"], state["means"], strict=True))
         self._sums[:], self._steps[:] = state["sums"], state["steps"]
         self._num_drawn, self._num_replayed = state["drawn"]
