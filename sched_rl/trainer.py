@@ -252,12 +252,14 @@ class _Training:
         teacher = self._agent.warm_start.teacher_agent
         if teacher is None:
             return
-        progress.note(f"imitates {teacher.name} first (agent.warm_start.teacher=null: it does not)")
+        by_family = self._agent.warm_start.family_teachers
+        named = ", ".join(dict.fromkeys((*by_family.values(), *(() if by_family else (teacher.name,)))))
+        progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")
         imitated = self._ppo.imitate(self._session.config, teacher)
         self._best_policy = self._ppo.policy_parameters()
         self._session.event(
             "warm_start",
-            teacher=teacher.name,
+            teacher=named,
             teacher_steps=imitated.teacher_steps,
             agreement=round(imitated.agreement, 4),
         )

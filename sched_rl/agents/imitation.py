@@ -7,7 +7,7 @@ rule; on the playbook's it needs no teacher, and one keeps it near the teacher (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +46,21 @@ def imitate(
     network: ActorCritic,
     teacher: FixedSchedulerConfig,
     *,
+    family_teachers: Mapping[str, FixedSchedulerConfig] | None = None,
     num_rollouts: int,
     num_epochs: int,
     lr: float,
 ) -> Imitated:
     """Teach a network's policy what a fixed scheduler chooses, a rollout of the agent's size at a time.
 
-    The scheduler reads an encoding of its own: two environments of one seed see the same states.
+    A scheduler reads an encoding of its own: environments of one seed see the same states.
 
     Args:
         config: of the run, whose clusters and seed are played.
         agent: sizes of a rollout, and the network's encoding.
         network: whose policy is changed, in place; the critic stays as it is.
         teacher: the scheduler.
+        family_teachers: schedulers for families of a mixture, by name, instead; the policy is not told the family.
         num_rollouts: rollouts that the teacher plays.
         num_epochs: passes over each of them.
         lr: learning rate of the imitation.
@@ -67,7 +69,9 @@ def imitate(
     draws = stream(config.seed, "imitation")
     device = next(network.parameters()).device
     agreement = float("nan")
-    for actions, observations, masks in _demonstrations(config, agent, teacher, num_rollouts):
+    for actions, observations, masks in _demonstrations(
+        config, agent, teacher, family_teachers or {}, num_rollouts
+    ):
         chosen = np.flatnonzero(masks.sum(1) > 1)
         data = [torch.from_numpy(array[chosen]).to(device) for array in (observations, masks, actions)]
         agreement = _agreement(network, *data)
@@ -112,24 +116,31 @@ def _agreement(
 
 
 def _demonstrations(
-    config: Config, agent: PpoConfig, teacher_config: FixedSchedulerConfig, num_rollouts: int
+    config: Config,
+    agent: PpoConfig,
+    teacher: FixedSchedulerConfig,
+    family_teachers: Mapping[str, FixedSchedulerConfig],
+    num_rollouts: int,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
     """A rollout at a time, in arrays that the next one overwrites.
 
     Yields:
-        What the teacher did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).
+        What the teachers did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).
     """
-    teacher, everyone = build_scheduler(teacher_config), np.ones(agent.num_envs, np.bool_)
-    teacher_env, env = (
-        VectorClusterEnv(
+    teachers = [build_scheduler(each) for each in (teacher, *family_teachers.values())]
+    number = {family: index for index, family in enumerate(family_teachers, start=1)}
+    whose, everyone = np.zeros(agent.num_envs, np.int64), np.ones(agent.num_envs, np.bool_)
+    encodings = dict.fromkeys((agent.network.observation, *(each.encoding for each in teachers)))
+    envs = {
+        encoding: VectorClusterEnv(
             config.scheduling, encoding, agent.num_envs, seed=config.seed, families=config.families
         )
-        for encoding in (teacher.encoding, agent.network.observation)
-    )
-    teacher_env.reset()
-    env.reset()
-    if agent.stagger_starts:
-        for each in (teacher_env, env):
+        for encoding in encodings
+    }
+    env = envs[agent.network.observation]
+    for each in envs.values():
+        each.reset()
+        if agent.stagger_starts:
             each.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
     steps, width = agent.rollout_steps, agent.num_envs
     actions = np.empty((steps, width), np.int64)
@@ -137,8 +148,13 @@ def _demonstrations(
     masks = np.empty((steps, width, env.layout.num_actions), np.bool_)
     for _ in range(num_rollouts):
         for step in range(steps):
-            actions[step] = teacher.actions(teacher_env.observation, teacher_env.action_mask, everyone)
+            if number:
+                whose = np.array([number.get(env.family_of(seed), 0) for seed in env.episode_seeds.tolist()])
+            for index in np.unique(whose).tolist():
+                seen = envs[teachers[index].encoding]
+                chosen = teachers[index].actions(seen.observation, seen.action_mask, everyone)
+                actions[step, whose == index] = chosen[whose == index]
             observations[step], masks[step] = env.observation, env.action_mask
-            teacher_env.step(actions[step])
-            env.step(actions[step])
+            for each in envs.values():
+                each.step(actions[step])
         yield actions.reshape(-1), observations.reshape(steps * width, -1), masks.reshape(steps * width, -1)

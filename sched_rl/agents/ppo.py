@@ -98,6 +98,7 @@ class PPO:
             self.config,
             self.network,
             teacher,
+            family_teachers=start.family_teacher_agents,
             num_rollouts=start.num_rollouts,
             num_epochs=start.num_epochs,
             lr=start.lr,

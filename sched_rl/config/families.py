@@ -87,6 +87,23 @@ def add_followed(agent: dict[str, Any], sources: ConfigSources) -> None:
         _add_followed("agent.base", agent, "base", BASE_KINDS, sources)
     elif isinstance(warm_start := agent.get("warm_start"), dict):
         _add_followed("agent.warm_start.teacher", warm_start, "teacher", TEACHER_KINDS, sources)
+        _add_family_teachers(warm_start, sources)
+
+
+def _add_family_teachers(warm_start: dict[str, Any], sources: ConfigSources) -> None:
+    named, recorded = warm_start.get("family_teachers"), warm_start.get("family_teacher_agents")
+    filled: dict[str, Any] = {}
+    for family, name in named.items() if isinstance(named, Mapping) else ():
+        key = f"agent.warm_start.family_teachers.{family}"
+        if family not in (families := sources.options("env")):
+            raise ConfigError(
+                f"{key}: must name an env, one of {one_of(families)}{did_you_mean(family, families)}"
+            )
+        known = recorded.get(family) if isinstance(recorded, Mapping) else None
+        one = {"teacher": name, "teacher_agent": known}
+        _add_followed(key, one, "teacher", TEACHER_KINDS, sources)
+        filled[str(family)] = one["teacher_agent"]
+    warm_start["family_teacher_agents"] = filled
 
 
 def _add_followed(

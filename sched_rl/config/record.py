@@ -39,10 +39,20 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
     older: dict[str, Any] = {"sweep": None, "trial": None, "guard": {"kind": "none"}}
     agent = tree.get("agent")
     if isinstance(agent, Mapping) and agent.get("kind") == "ppo":
-        tree = {**tree, "agent": {"objective": {"kind": "mean"}, **agent}}
+        tree = {**tree, "agent": {"objective": {"kind": "mean"}, **agent, **_with_parts(agent)}}
     config = tree_to_config({**older, **tree, **_with_environments(tree)})
     check_config(config)
     return config
+
+
+def _with_parts(agent: Mapping[str, Any]) -> dict[str, Any]:
+    """A record from before families had teachers had one for all; replay went by the critic's error."""
+    completed: dict[str, Any] = {}
+    if isinstance(start := agent.get("warm_start"), Mapping):
+        completed["warm_start"] = {"family_teachers": {}, "family_teacher_agents": {}, **start}
+    if isinstance(objective := agent.get("objective"), Mapping) and objective.get("kind") == "plr":
+        completed["objective"] = {"score": "critic_error", **objective}
+    return completed
 
 
 def _with_environments(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +87,11 @@ def digested(config: Config) -> dict[str, Any]:
     tree = {key: value for key, value in plain.items() if key not in _NOT_DIGESTED}
     if tree["agent"].get("objective") == {"kind": "mean"}:
         del tree["agent"]["objective"]  # as before there were others
+    if tree["agent"].get("objective", {}).get("score") == "critic_error":
+        del tree["agent"]["objective"]["score"]  # as before there was another
+    start = tree["agent"].get("warm_start", {})
+    if start.get("family_teachers") == {}:
+        del start["family_teachers"], start["family_teacher_agents"]  # as before families had any
     if tree["env"].get("kind") == "site" and not tree["env"]["reward"]["area_wait_scale"]:
         del tree["env"]["reward"]["area_wait_scale"]  # as before there was one
     for env in (tree["env"], *tree["families"].values()):

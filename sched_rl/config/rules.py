@@ -51,6 +51,7 @@ def check_training(config: Config) -> None:
     """
     _raise_if(_training_observation(config))
     _raise_if(_objective(config))
+    _raise_if(_family_teachers(config))
     if config.eval.split != "val":
         raise ConfigError(
             f"eval.split={config.eval.split}: training selects on val; read {config.eval.split} with "
@@ -122,6 +123,19 @@ def _objective(config: Config) -> str | None:
     if config.pathology is not None and config.pathology.environment is not None:
         return f"agent/objective={kind}: cannot follow the episodes of pathology={config.pathology.name}; write mean"
     return None
+
+
+def _family_teachers(config: Config) -> str | None:
+    """Only a mixture has families to teach by."""
+    agent, env = config.agent, config.env
+    if not isinstance(agent, PpoConfig) or not agent.warm_start.family_teachers:
+        return None
+    if isinstance(env, EnvConfig) and env.families is not None:
+        return None
+    return (
+        f"agent.warm_start.family_teachers: teaches families of a mixture, and env={env.name} is none; write "
+        "agent.warm_start.teacher=NAME"
+    )
 
 
 def _weights(config: Config) -> str | None:

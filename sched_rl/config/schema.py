@@ -263,16 +263,21 @@ class LaxityScoreConfig:
 class WarmStartConfig:
     """Before it learns from rewards, the policy imitates a fixed scheduler (teacher null: it does not).
 
-    `teacher_agent` is the scheduler that `teacher` names, filled in at load.
+    Where families are mixed, those of `family_teachers` have one of their own. `teacher_agent` and
+    `family_teacher_agents` are the schedulers named, filled in at load.
     """
 
     teacher: str | None
+    family_teachers: dict[str, str] = field(hash=False)
     num_rollouts: int
     num_epochs: int
     lr: float
     temperature: float
     critic_updates: int
     teacher_agent: PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig | None
+    family_teacher_agents: dict[str, PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig] = field(
+        hash=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,15 @@ NETWORKS = {
 
 
 COLD_START = WarmStartConfig(
-    teacher=None, num_rollouts=1, num_epochs=1, lr=1e-3, temperature=1.0, critic_updates=0, teacher_agent=None
+    teacher=None,
+    family_teachers={},
+    num_rollouts=1,
+    num_epochs=1,
+    lr=1e-3,
+    temperature=1.0,
+    critic_updates=0,
+    teacher_agent=None,
+    family_teacher_agents={},
 )
 
 
