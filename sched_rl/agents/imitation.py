@@ -69,7 +69,7 @@ def imitate(
     draws = stream(config.seed, "imitation")
     device = next(network.parameters()).device
     agreement = float("nan")
-    for actions, observations, masks in _demonstrations(
+    for actions, observations, masks in demonstrations(
         config, agent, teacher, family_teachers or {}, num_rollouts
     ):
         chosen = np.flatnonzero(masks.sum(1) > 1)
@@ -115,14 +115,16 @@ def _agreement(
     return float(torch.cat(same).float().mean())
 
 
-def _demonstrations(
+def demonstrations(
     config: Config,
     agent: PpoConfig,
     teacher: FixedSchedulerConfig,
     family_teachers: Mapping[str, FixedSchedulerConfig],
     num_rollouts: int,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
-    """A rollout at a time, in arrays that the next one overwrites.
+    """What the teachers do on training workloads, a rollout at a time, in arrays that the next one overwrites.
+
+    Args: see `imitate`.
 
     Yields:
         What the teachers did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).

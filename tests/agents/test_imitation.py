@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +10,14 @@ import pytest
 import torch
 
 from sched_rl.agents import build_ppo
+from sched_rl.agents.environment import TYPICAL_STEPS_PER_JOB
+from sched_rl.agents.imitation import demonstrations
 from sched_rl.agents.schedules import num_critic_updates
-from sched_rl.config.load import load_config
+from sched_rl.config.compose import ConfigSources
+from sched_rl.config.load import load_command, load_config
+from sched_rl.config.rules import check_training
 from sched_rl.envs.vector import VectorClusterEnv
+from sched_rl.errors import ConfigError
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.trainer import train
 
@@ -60,6 +66,47 @@ def test_the_policy_chooses_as_its_teacher_does_where_it_was_not_taught(teacher)
     assert taught > 0.7 * untaught + 0.3, (untaught, taught)  # a third of the disagreement is gone
     assert imitated.teacher_steps == 16 * 32 * 8
     assert abs(imitated.agreement - taught) < 0.3
+
+
+def test_on_families_of_a_mixture_the_teacher_is_the_familys_own():
+    key = "agent.warm_start.family_teachers"
+    families = ["env.families=[playbook,light,heavy]", f"{key}.playbook=longest", f"{key}.light=least_laxity"]
+    config = load_config("train", ["env=mixed", *TINY, *families])
+    start = config.agent.warm_start
+    agents = {name: start.family_teacher_agents[name] for name in ("playbook", "light")}
+    assert [agent.name for agent in agents.values()] == ["longest", "least_laxity"]
+    env = VectorClusterEnv(config.env, "playbook", 8, seed=config.seed, families=config.families)
+    rich = VectorClusterEnv(config.env, "rich", 8, seed=config.seed, families=config.families)
+    for each in (env, rich):
+        each.reset()
+        each.stagger(TYPICAL_STEPS_PER_JOB * 30, config.seed)
+    (actions, *_), *_ = demonstrations(config, config.agent, start.teacher_agent, agents, 1)
+    played = set()
+    for wanted in actions.reshape(32, 8):
+        for row, seed in enumerate(env.episode_seeds.tolist()):
+            family = env.family_of(seed)
+            teacher = build_scheduler(agents.get(family, start.teacher_agent))
+            seen = rich if teacher.encoding == "rich" else env
+            assert wanted[row] == teacher.actions(seen.observation, seen.action_mask, np.ones(8, bool))[row]
+            played.add(family)
+        for each in (env, rich):
+            each.step(wanted)
+    assert len(played) > 1
+
+
+def test_only_a_mixture_teaches_by_family(tmp_path):
+    mixed, heavy = (load_config("train", [f"env={name}", *TINY]) for name in ("mixed", "heavy"))
+    with pytest.raises(ConfigError, match="teaches families of a mixture, and env=heavy is none"):
+        check_training(dataclasses.replace(mixed, env=heavy.env))
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env/mine.yaml").write_text(
+        "# Mine\ndefaults:\n  - mixed\n  - _self_\nname: mine\n"
+        "if_learned: {warm_start: {family_teachers: {hevy: sjf}}}\n"
+    )
+    with pytest.raises(
+        ConfigError, match=r"family_teachers\.hevy: must name an env, one of .*did you mean heavy"
+    ):
+        load_command("train", ["env=mine"], ConfigSources([tmp_path]))
 
 
 def test_the_critic_catches_up_before_the_policy_moves():

@@ -204,6 +204,14 @@ TRAIN = [
     ),
     ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {TEACHERS} (did you mean sjf?)"),
     ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {TEACHERS}"),
+    (
+        "env=mixed agent.warm_start.family_teachers.heavy=sfj",
+        f"agent.warm_start.family_teachers.heavy=sfj: {TEACHERS} (did you mean sjf?)",
+    ),
+    (
+        "env=mixed agent.warm_start.family_teachers.hevy=sjf",
+        "unknown key agent.warm_start.family_teachers.hevy (did you mean agent.warm_start.family_teachers.heavy?)",
+    ),
     ("agent.warm_start.num_epochs=0", "agent.warm_start.num_epochs=0: must be in [1, 100]"),
     ("agent=rollout agent.num_futures=0", "agent.num_futures=0: must be in [1, 65536]"),
     ("agent=rollout env=mixed", f"agent=rollout: {MIXTURE}"),
