@@ -252,8 +252,7 @@ class _Training:
         teacher = self._agent.warm_start.teacher_agent
         if teacher is None:
             return
-        by_family = self._agent.warm_start.family_teachers
-        named = ", ".join(dict.fromkeys((*by_family.values(), *(() if by_family else (teacher.name,)))))
+        named = ", ".join(dict.fromkeys((teacher.name, *self._agent.warm_start.family_teachers.values())))
         progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")
         imitated = self._ppo.imitate(self._session.config, teacher)
         self._best_policy = self._ppo.policy_parameters()

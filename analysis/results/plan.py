@@ -22,10 +22,12 @@ BY_FAMILY = ("eval=family_blocks", "eval.episodes_per_block=20")
 #: Where families are judged: 600 episodes, the first 60 of which are those of the other tables. With 60 the interval
 #: of a difference is wider than most differences between good policies.
 WIDE, WIDE_BY_FAMILY = "eval.num_blocks=30", "eval.episodes_per_block=100"
-OBJECTIVES = ("mean", "family_baseline", "group_dro", "cvar", "plr")
 #: What may hold up the worst family: the objectives, and the plain mean closer to its teacher.
 ROBUST: dict[str, tuple[str, ...]] = {
-    **{objective: (f"agent/objective={objective}",) for objective in OBJECTIVES},
+    **{
+        objective: (f"agent/objective={objective}",)
+        for objective in ("mean", "family_baseline", "group_dro", "cvar", "plr")
+    },
     "small steps": ("agent/objective=mean", "agent.lr=0.0005"),
 }
 #: Objectives are chosen among, so on promote; a taught policy is where it stays after a third of the default steps.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from analysis.results.family_tables import block_of
+from analysis.results.family_tables import Judged, block_of
 from analysis.results.plan import DUE_RULES, ROBUST, judged_name
 from analysis.results.tables import GAP, SEED, Named, crossed, markdown
 from sched_rl.statistics import mean_interval
 
-Judged = Mapping[str, Any]
 #: What the policies of `env=mixed` imitate before they learn.
 TEACHER = "laxity_score"
 

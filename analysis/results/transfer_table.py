@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from analysis.results.family_tables import Judged
 from analysis.results.plan import CLUSTERS, GENERAL_NETWORKS, GENERAL_RIVALS, TRAINED_ON, Place, general_name
 from analysis.results.tables import GAP, Named, markdown, paired, scores
 from sched_rl.statistics import Interval
-
-Judged = Mapping[str, Any]
 
 
 def generalisation_table(named: Named) -> list[str]:

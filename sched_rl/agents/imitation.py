@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -140,6 +141,7 @@ def demonstrations(
         for encoding in encodings
     }
     env = envs[agent.network.observation]
+    family_of = cache(env.family_of)  # an episode has hundreds of steps
     for each in envs.values():
         each.reset()
         if agent.stagger_starts:
@@ -151,7 +153,7 @@ def demonstrations(
     for _ in range(num_rollouts):
         for step in range(steps):
             if number:
-                whose = np.array([number.get(env.family_of(seed), 0) for seed in env.episode_seeds.tolist()])
+                whose = np.array([number.get(family_of(seed), 0) for seed in env.episode_seeds.tolist()])
             for index in np.unique(whose).tolist():
                 seen = envs[teachers[index].encoding]
                 chosen = teachers[index].actions(seen.observation, seen.action_mask, everyone)

@@ -118,6 +118,6 @@ class PrioritizedReplay(Objective):
         self._scores = dict(zip(state["seeds"], state["scores"], strict=True))
         self._played = dict(zip(state["seeds"], state["played"], strict=True))
         self._clock = int(state["clock"])
-        self._means = dict(zip(state["families"], state["means"], strict=True))
+        self._means = dict(zip(state.get("families", ()), state.get("means", ()), strict=True))  # none before
         self._sums[:], self._steps[:] = state["sums"], state["steps"]
         self._num_drawn, self._num_replayed = state["drawn"]
