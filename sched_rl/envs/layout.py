@@ -16,7 +16,7 @@ RICH_SPARE_COLUMN = 11
 #: Completions that the context of the rich encoding names one by one.
 RICH_NEXT_ENDS = 8
 #: Context features of the rich encoding beside one idle column a resource.
-RICH_CONTEXT_FEATURES = 12 + 2 * RICH_NEXT_ENDS
+RICH_CONTEXT_FEATURES = 15 + 2 * RICH_NEXT_ENDS
 
 
 @dataclass(frozen=True)

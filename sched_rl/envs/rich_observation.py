@@ -7,8 +7,8 @@ it started now over T; time to spare s before its due time as 1 + ln(s/D)/6, at 
 without a due time); if it started now, GPUs idle after the next completion over G, negative where it lacks some, and
 the share of the visible jobs that would fit them. All clipped to [-1, 1].
 Profile: share of the GPUs that will be idle at now + D ((p + 1)/P)^2 if nothing starts.
-Context: idle shares (R columns), then the twelve of `_write_context`, then for each of the next eight completions the
-time until it, 1 + ln(left/D)/6, and its GPUs over G (1 and 0 where fewer jobs run).
+Context: idle shares (R columns), then the twelve of `_write_context`, the three of `_write_arrivals_end`, then for each
+of the next eight completions the time until it, 1 + ln(left/D)/6, and its GPUs over G (1 and 0 where fewer jobs run).
 Terms with GPUs speak of resource 0.
 """
 
@@ -256,7 +256,28 @@ def _write_context(
         rest[10] = min((last.end_s - cluster.now_s) / rules.max_duration_s, 1.0)
     time_left_s = max(cluster.horizon_s - cluster.now_s, 1e-6)
     rest[11] = min((cluster.queued_work + running_work) / (capacity[0] * time_left_s), 4.0) / 4.0
-    _write_next_ends(state, rules, c, capacity, rest[12:])
+    _write_arrivals_end(state, rules, c, capacity, rest[12:15])
+    _write_next_ends(state, rules, c, capacity, rest[15:])
+
+
+@subkernel
+def _write_arrivals_end(
+    state: ClusterState, rules: Rules, c: int, capacity: Ints, row: NDArray[np.float32]
+) -> None:
+    """How long jobs will still arrive, and what will still run then: where a step is an event, no more will at a time."""
+    cluster, num_jobs, gpus = state.clusters[c], 0, 0
+    end_s = cluster.now_s
+    row[0] = -1.0
+    if cluster.num_arriving > 0:
+        end_s = max(cluster.arrivals_end_s, end_s)
+        left_share = (end_s - cluster.now_s) / rules.max_duration_s
+        row[0] = min(1.0 + math.log(max(left_share, _LEAST_LEFT_SHARE)) / 6.0, 1.0)
+    for i in range(cluster.num_running):
+        if state.running[c, i].end_s > end_s:
+            num_jobs += 1
+            gpus += state.running[c, i].gpus
+    row[1] = num_jobs / capacity[0]
+    row[2] = gpus / capacity[0]
 
 
 @subkernel

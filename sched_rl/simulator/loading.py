@@ -9,6 +9,7 @@ from sched_rl.config.schema import EnvConfig
 from sched_rl.errors import WorkloadError
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.state import QUEUE_FEATURES, REWARD_TERMS, ClusterState, Floats, Ints, Records
+from sched_rl.workloads.playbook import arrival_span_s
 from sched_rl.workloads.workload import Workload
 
 #: What every job must keep: column and rule, in the order of `_broken_rule`.
@@ -62,6 +63,7 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
     cluster = state.clusters[c]
     cluster["horizon_s"] = workload.horizon_s
     cluster["total_work"] = workload.total_work
+    cluster["arrivals_end_s"] = 0.0 if env.arrival_mode == "all_at_zero" else arrival_span_s(env)
     for term in REWARD_TERMS:
         cluster[term] = getattr(env.reward, term)
     if not np.isfinite(workload.due_s).any():

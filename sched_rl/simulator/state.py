@@ -32,6 +32,7 @@ CLUSTER = np.dtype(
         ("now_s", np.float64),
         ("horizon_s", np.float64),
         ("total_work", np.float64),
+        ("arrivals_end_s", np.float64),  # by when all jobs will have arrived, as the config says
         ("queued_work", np.float64),
         ("arriving_work", np.float64),  # of jobs that have not arrived
         ("total_return", np.float64),

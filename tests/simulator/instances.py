@@ -80,7 +80,7 @@ class CompiledCluster:
 
     def rich_observation(self):
         resources = len(self.capacity)
-        size = self.env.max_queue_size * (13 + resources) + 16 + 28 + resources
+        size = self.env.max_queue_size * (13 + resources) + 16 + 31 + resources
         out = np.full((1, size), np.nan, np.float32)
         observe_rich(self.arrays, self.rules, self.capacity, 16, 0, 1, out)
         return out[0]

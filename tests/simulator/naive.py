@@ -225,11 +225,20 @@ class NaiveCluster:
             min((ends[0][1] - now) / longest, 1.0) if ends else 0.0,
             min((ends[-1][1] - now) / longest, 1.0) if ends else 0.0,
             min((waiting + left) / (gpus * max(horizon - now, 1e-6)), 4.0) / 4.0,
+            *self._end_of_arrivals(arriving),
         ]
         for job, end in [*ends, *[(None, None)] * 8][:8]:
             left = 1.0 if job is None else max(1.0 + math.log(max((end - now) / longest, 1e-9)) / 6.0, -1.0)
             context += [left, 0.0 if job is None else self.demand[job][0] / gpus]
         return np.concatenate([rows.ravel(), profile, context]).astype(np.float32)
+
+    def _end_of_arrivals(self, arriving):
+        span = {"all_at_zero": 0.0, "bursty": self.env.arrival_span or self.env.max_duration}[self.env.arrival_mode]
+        last = max(span, self.now) if arriving else self.now
+        outlasting = [self.demand[job][0] for job, end in self.running.items() if end > last]
+        log = math.log(max((last - self.now) / self.env.max_duration, 1e-9)) / 6.0
+        known = min(max(1.0 + log, -1.0), 1.0) if arriving else -1.0
+        return known, len(outlasting) / self.capacity[0], sum(outlasting) / self.capacity[0]
 
     def _spare(self, share):
         if share < 0:

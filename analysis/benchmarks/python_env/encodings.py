@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analysis.benchmarks.python_env.cluster import PythonCluster
 from sched_rl.config.schema import Encoding, EnvConfig
 from sched_rl.envs.layout import RICH_NEXT_ENDS, RICH_PROFILE_POINTS, observation_layout
+from sched_rl.workloads.playbook import arrival_span_s
 
 Floats = NDArray[np.float32]
 _LEAST_SPARE_SHARE = math.exp(-6.0)
@@ -194,7 +195,19 @@ class RichEncoder:
             first,
             last,
             min((cluster.queued_work + running_work) / (num_gpus * time_left_s), 4.0) / 4.0,
+            *_arrivals_end(cluster, env),
         )
+
+
+def _arrivals_end(cluster: PythonCluster, env: EnvConfig) -> tuple[float, float, float]:
+    """How long jobs will still arrive, on a scale of logarithms, and the share of jobs and GPUs that run longer."""
+    end_s, left = cluster.now_s, -1.0
+    if cluster.num_arriving > 0:
+        end_s = max(0.0 if env.arrival_mode == "all_at_zero" else arrival_span_s(env), end_s)
+        share = (end_s - cluster.now_s) / env.max_duration
+        left = min(1.0 + math.log(max(share, math.exp(-12.0))) / 6.0, 1.0)
+    gpus = [width for ends_s, width in zip(cluster.ends_s, cluster.widths, strict=True) if ends_s > end_s]
+    return left, len(gpus) / cluster.num_gpus, sum(gpus) / cluster.num_gpus
 
 
 def _log_column(duration_share: Floats) -> NDArray[np.float64]:
