@@ -233,7 +233,9 @@ class NaiveCluster:
         return np.concatenate([rows.ravel(), profile, context]).astype(np.float32)
 
     def _end_of_arrivals(self, arriving):
-        span = {"all_at_zero": 0.0, "bursty": self.env.arrival_span or self.env.max_duration}[self.env.arrival_mode]
+        span = self.env.arrival_span or self.env.max_duration
+        if self.env.arrival_mode == "all_at_zero":
+            span = 0.0
         last = max(span, self.now) if arriving else self.now
         outlasting = [self.demand[job][0] for job, end in self.running.items() if end > last]
         log = math.log(max((last - self.now) / self.env.max_duration, 1e-9)) / 6.0
