@@ -264,7 +264,7 @@ def _write_context(
 def _write_arrivals_end(
     state: ClusterState, rules: Rules, c: int, capacity: Ints, row: NDArray[np.float32]
 ) -> None:
-    """How long jobs will still arrive, and what will still run then: after it, event by event, no more run at a time."""
+    """How long jobs will still arrive, and what will still run then: event by event, no more jobs run after it."""
     cluster, num_jobs, gpus = state.clusters[c], 0, 0
     end_s = cluster.now_s
     row[0] = -1.0
