@@ -69,7 +69,7 @@ def test_playbook_is_the_default_and_observations_are_one_flat_box():
     assert env.observation_space == gymnasium.spaces.Box(0.0, 1.0, (4 * 50 + 8 + 2,), np.float32)
     assert env.action_space == gymnasium.spaces.Discrete(51)
     rich = sched_rl.make_env(["env.observation=rich"])
-    assert rich.observation_space.shape == (50 * 14 + 16 + 29,)
+    assert rich.observation_space.shape == (50 * 14 + 16 + 32,)
 
 
 @pytest.mark.parametrize("encoding", ["playbook", "rich"])
