@@ -155,7 +155,7 @@ def _families(seeds: Sequence[int]) -> list[Cell]:
     cells: list[Cell] = []
     for_all = _trained("ppo-by-family", ("agent=ppo", "env=mixed", *BY_FAMILY), BASELINE, seeds)
     for env in FAMILIES:
-        there = (f"env={env}", WIDE, "eval.split=report")
+        there = (f"env={env}", "eval=playbook", WIDE, "eval.split=report")
         cells += [Cell(wide_name(agent, env), (f"agent={agent}", *there)) for agent in rivals_on(env)]
         # Three blocks of mixed episodes choose by the families that they happen to draw; a block a family does not.
         for training in for_all if env == "mixed" else _ppo(env)(seeds):
