@@ -5,7 +5,7 @@ report blocks once a training. What is there is kept; stopped (Ctrl-C, SIGTERM),
 within a training too. The page is written anew after every finished piece, with gaps for what is missing.
 
 tables   which to make: some of heuristics, ppo_playbook, rollout, ppo_heavy, families, robust, generalisation, study
-         (all), in this order, cheap ones first; the page shows what is there of the others
+         (all), in this order, cheap ones first; of the others the page keeps what it says, unless more is there
 seeds    training seeds of every table (PPO and robust 1 to 5, families and the study 1 to 3, generalisation 1)
 folder   of runs and evaluations (runs/results)
 output   the page (analysis/results/README.md)
@@ -60,7 +60,7 @@ def _make_all(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) 
     results: dict[Cell, Result] = {cell: result for cell, result in found.items() if result is not None}
     missing = [cell for cell in planned if cell in wanted and cell not in results]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} evaluations and trainings are there", flush=True)
-    write_page(page, cells, results, more)
+    write_page(page, cells, results, more, names)
     failed = 0
     for number, cell in enumerate(missing, start=1):
         if interrupts.requested:
@@ -75,7 +75,7 @@ def _make_all(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) 
             continue
         if result is not None:
             results[cell] = result
-            write_page(page, cells, {each: results[each] for each in planned if each in results}, more)
+            write_page(page, cells, {each: results[each] for each in planned if each in results}, more, names)
             seconds = time.monotonic() - started_s
             print(f"[{number}/{len(missing)}] {cell.command}: {_score(result)}, {seconds:.0f} s", flush=True)
     print(f"wrote {page}" + (f"; {failed} failed: the same command tries them again" if failed else ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from analysis.results.family_tables import contests, contests_of_one, families_table
@@ -25,6 +26,9 @@ _TABLES: dict[str, Callable[[Named], list[str]]] = {
     "study": study_table,
 }
 
+#: As `_where_from` writes it.
+_FINISHED = re.compile(r"^(\d+) of \d+ evaluations and trainings;", re.MULTILINE)
+
 _HEAD = """# Results
 
 Made by `make results`{more}: trained and played from scratch, with fixed seeds, default settings but for what a command
@@ -35,24 +39,50 @@ resample those too, of one they speak of that one alone. Checkpoints were chosen
 
 
 def write_page(
-    path: Path, cells: Mapping[str, Sequence[Cell]], results: Mapping[Cell, Result], more: Sequence[str]
+    path: Path,
+    cells: Mapping[str, Sequence[Cell]],
+    results: Mapping[Cell, Result],
+    more: Sequence[str],
+    wanted: Collection[str],
 ) -> None:
     """Write the page, whole or not at all.
+
+    A table that nobody asked for keeps what the page has of it, made elsewhere, while that is more than what is here.
 
     Args:
         path: of the Markdown file.
         cells: of each table.
         results: those that are finished, in the order of the plan.
         more: overrides of every cell, if any.
+        wanted: names of the tables that were asked for.
     """
     lines = [_HEAD.format(more=f' (`ARGS="{" ".join(more)}"`)' if more else "")]
     lines += _others(path)
+    sections = _sections(path)
     for plan in TABLES:
         finished = {cell: results[cell] for cell in cells[plan.name] if cell in results}
+        there = sections.get(plan.title, "")
+        if plan.name not in wanted and _num_finished(there) > len(finished):
+            lines += ["", f"## {plan.title}", there.rstrip()]
+            continue
         lines += ["", f"## {plan.title}", "", *_TABLES[plan.name](by_name(finished)), ""]
         lines += _picture(plan.name, by_name(finished), path)
         lines += _where_from(plan.name, cells[plan.name], finished)
     write_atomically(path, ("\n".join(lines).rstrip() + "\n").encode())
+
+
+def _sections(path: Path) -> dict[str, str]:
+    """What an earlier page says below each of its titles; nothing where there is none."""
+    if not path.is_file():
+        return {}
+    parts = path.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {title: text for title, _, text in (part.partition("\n") for part in parts)}
+
+
+def _num_finished(section: str) -> int:
+    """How many evaluations and trainings a section says that it shows."""
+    found = _FINISHED.search(section)
+    return int(found[1]) if found else 0
 
 
 def _families_picture(named: Named, path: Path) -> bool:

@@ -46,6 +46,21 @@ def test_it_makes_a_table_keeps_what_is_there_and_makes_anew_what_is_configured_
     assert "0 of 2 evaluations" in capsys.readouterr().out
 
 
+def test_a_table_that_nobody_asked_for_keeps_what_the_page_has_of_it(one_family, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "TABLES", plan.TABLES[:2])
+    path = tmp_path / "page.md"
+    title = plan.TABLES[1].title
+    made_elsewhere = f"\n## {title}\n\n| seed 1 | 0.9 |\n\n3 of 5 evaluations and trainings; again: `...`.\n"
+    path.write_text("# Results\n\nof another day\n" + made_elsewhere)
+    cells = {each.name: each.cells((1,)) for each in plan.TABLES[:2]}
+    page.write_page(path, cells, {}, [], ("heuristics",))
+    assert path.read_text().endswith(made_elsewhere)
+    assert "of another day" not in path.read_text()
+    page.write_page(path, cells, {}, [], ("heuristics", "ppo_playbook"))
+    assert "0.9" not in path.read_text()
+    assert "0 of 1 evaluations and trainings" in path.read_text()
+
+
 def test_a_failed_cell_does_not_stop_the_others(one_family, tmp_path, capsys, monkeypatch):
     real = Maker.make
 
