@@ -271,7 +271,7 @@ def _write_arrivals_end(
     if cluster.num_arriving > 0:
         end_s = max(cluster.arrivals_end_s, end_s)
         left_share = (end_s - cluster.now_s) / rules.max_duration_s
-        row[0] = min(1.0 + math.log(max(left_share, _LEAST_LEFT_SHARE)) / 6.0, 1.0)
+        row[0] = min(_log_scale(left_share), 1.0)
     for i in range(cluster.num_running):
         if state.running[c, i].end_s > end_s:
             num_jobs += 1
@@ -289,5 +289,11 @@ def _write_next_ends(
         pairs[2 * i], pairs[2 * i + 1] = 1.0, 0.0
         if i < cluster.num_running:
             left_share = (state.running[c, i].end_s - cluster.now_s) / rules.max_duration_s
-            pairs[2 * i] = 1.0 + math.log(max(left_share, _LEAST_LEFT_SHARE)) / 6.0
+            pairs[2 * i] = _log_scale(left_share)
             pairs[2 * i + 1] = state.running[c, i].gpus / capacity[0]
+
+
+@subkernel
+def _log_scale(left_share: float) -> float:
+    """A time left, as a share of the longest duration: 1 for all of it, at least -1; minutes matter."""
+    return 1.0 + math.log(max(left_share, _LEAST_LEFT_SHARE)) / 6.0

@@ -63,7 +63,7 @@ def load_workload(state: ClusterState, c: int, workload: Workload, env: EnvConfi
     cluster = state.clusters[c]
     cluster["horizon_s"] = workload.horizon_s
     cluster["total_work"] = workload.total_work
-    cluster["arrivals_end_s"] = 0.0 if env.arrival_mode == "all_at_zero" else arrival_span_s(env)
+    cluster["arrivals_end_s"] = arrival_span_s(env)
     for term in REWARD_TERMS:
         cluster[term] = getattr(env.reward, term)
     if not np.isfinite(workload.due_s).any():

@@ -58,6 +58,8 @@ def generate_workload(env: EnvConfig, seed: int, draws: LegacyStream | None = No
 
 def arrival_span_s(env: EnvConfig) -> float:
     """The time within which jobs arrive, in seconds."""
+    if env.arrival_mode == "all_at_zero":
+        return 0.0
     return env.max_duration if env.arrival_span is None else env.arrival_span
 
 

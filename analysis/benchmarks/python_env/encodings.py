@@ -203,7 +203,7 @@ def _arrivals_end(cluster: PythonCluster, env: EnvConfig) -> tuple[float, float,
     """How long jobs will still arrive, on a scale of logarithms, and the share of jobs and GPUs that run longer."""
     end_s, left = cluster.now_s, -1.0
     if cluster.num_arriving > 0:
-        end_s = max(0.0 if env.arrival_mode == "all_at_zero" else arrival_span_s(env), end_s)
+        end_s = max(arrival_span_s(env), end_s)
         share = (end_s - cluster.now_s) / env.max_duration
         left = min(1.0 + math.log(max(share, math.exp(-12.0))) / 6.0, 1.0)
     gpus = [width for ends_s, width in zip(cluster.ends_s, cluster.widths, strict=True) if ends_s > end_s]
