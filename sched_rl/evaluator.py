@@ -59,7 +59,7 @@ def run_evaluate(
     print(f"{name} on {config.env.name}, {called} blocks:")
     table = final_table(episodes, checkpoint=name, split=called, is_learned=is_learned)
     print_table(table, show_blocks=True)
-    print(_by_width(evaluation, judged[name]))
+    print(_by_width(evaluation, judged[name], "processor" if isinstance(config.env, SiteConfig) else "GPU"))
     if output is not None:
         baselines = {key: row for key, row in judged.items() if key != name}
         write_json(output, judged[name] | ({"baselines": baselines} if baselines else {}))
@@ -93,9 +93,9 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
         raise RunFolderError(f"output={path}: cannot be written ({error.strerror})") from error
 
 
-def _by_width(evaluation: Evaluation, row: dict[str, Any]) -> str:
+def _by_width(evaluation: Evaluation, row: dict[str, Any], unit: str) -> str:
     parts = [
-        f"{width} GPU{'' if width == '1' else 's'} {values['mean_wait_s']:,.0f} s"
+        f"{width} {unit}{'' if width == '1' else 's'} {values['mean_wait_s']:,.0f} s"
         for width, values in row["by_width"].items()
     ]
     shares = f"no-op {row['noop_frac']:.1%} ({row['noop_feasible_frac']:.1%} when a job fits)"

@@ -52,6 +52,13 @@ def subkernel(function: _Function) -> _Function:
     return cast(_Function, numba.njit(error_model="numpy", **options)(function))
 
 
+def num_processors() -> int:
+    """That this process may use: beside how many kernels without the GIL another one pays."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def kernel_cache_folder() -> Path:
     """Where this version's compiled kernels are kept: under numba's own folder if NUMBA_CACHE_DIR names one."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")

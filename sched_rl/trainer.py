@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ from sched_rl.pathologies import make_faulty_env, spoil_start
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 from sched_rl.tracking.columns import RESTORED
+
+#: Seconds between two lines on how far an imitation is.
+_IMITATION_NOTE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -253,8 +256,10 @@ class _Training:
         if teacher is None:
             return
         named = ", ".join(dict.fromkeys((teacher.name, *self._agent.warm_start.family_teachers.values())))
+        if self._agent.warm_start.simulate == "known":
+            named += " (and simulates the rest once all jobs have arrived)"
         progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")
-        imitated = self._ppo.imitate(self._session.config, teacher)
+        imitated = self._ppo.imitate(self._session.config, teacher, self._imitation_notes(progress))
         self._best_policy = self._ppo.policy_parameters()
         self._session.event(
             "warm_start",
@@ -262,6 +267,22 @@ class _Training:
             teacher_steps=imitated.teacher_steps,
             agreement=round(imitated.agreement, 4),
         )
+
+    def _imitation_notes(self, progress: Progress) -> Callable[[int, float], None]:
+        """Says every few seconds how far the imitation is."""
+        total, started_s = self._agent.warm_start.num_rollouts, time.perf_counter()
+        said_s = started_s
+
+        def say(done: int, agreement: float) -> None:
+            nonlocal said_s
+            now_s = time.perf_counter()
+            if now_s - said_s >= _IMITATION_NOTE_S and done < total:
+                said_s, left_s = now_s, (now_s - started_s) * (total - done) / done
+                progress.note(
+                    f"imitates: {done} of {total} rollouts, {agreement:.0%} of the choices alike, {left_s:.0f} s to go"
+                )
+
+        return say
 
     def _one_update(self, progress: Progress) -> None:
         started_s = time.perf_counter()

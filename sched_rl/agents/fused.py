@@ -6,7 +6,6 @@ scored, and states with a single legal action skip the policy path altogether.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,6 +23,7 @@ from sched_rl.agents.kernels.loss import NUM_SUMS
 from sched_rl.agents.losses import MinibatchSamples
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.config.schema import PpoConfig
+from sched_rl.kernels import num_processors
 
 
 class FusedEvaluator(CompiledEvaluator):
@@ -36,7 +36,7 @@ class FusedEvaluator(CompiledEvaluator):
     def __init__(self, network: ActorCritic, device: torch.device, config: PpoConfig) -> None:
         super().__init__(network, device, config)
         self._scorer, self._second = FusedScorer(network), FusedScorer(network)
-        self._helper = ThreadPoolExecutor(1, "second half") if _num_processors() > 1 else None
+        self._helper = ThreadPoolExecutor(1, "second half") if num_processors() > 1 else None
 
     def sample(
         self,
@@ -86,13 +86,6 @@ class FusedEvaluator(CompiledEvaluator):
             scorer.of_transposed,
             scorer.gradient,
         )
-
-
-def _num_processors() -> int:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _halves(batch: Minibatch) -> tuple[Minibatch, Minibatch]:

@@ -169,7 +169,8 @@ def load_weights(network: ActorCritic, weights: Mapping[str, Tensor]) -> None:
         detail = " ".join(str(error).split())
         raise CheckpointError(
             f"weights do not fit the network: {detail}; "
-            "use the agent.network and env.max_queue_size they were made with"
+            "use the agent.network and env.max_queue_size they were made with, and the version of sched_rl: what a "
+            "policy sees of a cluster changes between versions, and then it has to be trained anew"
         ) from error
 
 

@@ -2,14 +2,16 @@
 
 Behaviour cloning (Pomerleau 1991): maximise the likelihood of the teacher's choices on training workloads. On the
 overloaded cluster PPO settles well below a good rule when it starts at random, and does not when it starts from that
-rule; on the playbook's it needs no teacher, and one keeps it near the teacher (analysis/results/learning.md).
+rule. A teacher may also be simulated: it then tries every action to the episode's end and names the best, which no
+observation shows; what the policy can learn of that takes PPO beyond the rule (analysis/results/learning.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,9 +21,12 @@ from torch.nn import functional
 from sched_rl.agents.distributions import masked_log_softmax
 from sched_rl.agents.environment import TYPICAL_STEPS_PER_JOB
 from sched_rl.agents.networks import ActorCritic
-from sched_rl.config.schema import Config, FixedSchedulerConfig, PpoConfig
+from sched_rl.agents.rollout import forbid_voluntary_waits
+from sched_rl.config.schema import Config, EnvConfig, PpoConfig, RolloutConfig, StateRuleConfig
+from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import ConfigError
+from sched_rl.schedulers.base import Scheduler, SimulatingScheduler
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.seeding import stream
 
@@ -45,12 +50,15 @@ def imitate(
     config: Config,
     agent: PpoConfig,
     network: ActorCritic,
-    teacher: FixedSchedulerConfig,
+    teacher: StateRuleConfig,
     *,
-    family_teachers: Mapping[str, FixedSchedulerConfig] | None = None,
+    family_teachers: Mapping[str, StateRuleConfig] | None = None,
+    simulate: Literal["none", "known"] = "none",
     num_rollouts: int,
     num_epochs: int,
     lr: float,
+    lr_end_frac: float = 1.0,
+    progress: Callable[[int, float], None] = lambda done, agreement: None,
 ) -> Imitated:
     """Teach a network's policy what a fixed scheduler chooses, a rollout of the agent's size at a time.
 
@@ -62,17 +70,22 @@ def imitate(
         network: whose policy is changed, in place; the critic stays as it is.
         teacher: the scheduler.
         family_teachers: schedulers for families of a mixture, by name, instead; the policy is not told the family.
+        simulate: `known`: once all jobs have arrived, try every action to the episode's end, the teacher being followed
+            after it, and teach the best.
         num_rollouts: rollouts that the teacher plays.
         num_epochs: passes over each of them.
-        lr: learning rate of the imitation.
+        lr: learning rate of the imitation at its start.
+        lr_end_frac: at its end, to which it falls exponentially; share of it.
+        progress: told after each rollout how many are done, and of the share of choices as in `Imitated`.
     """
     optimizer = torch.optim.Adam(network.policy.parameters(), lr=lr)
     draws = stream(config.seed, "imitation")
     device = next(network.parameters()).device
     agreement = float("nan")
-    for actions, observations, masks in demonstrations(
-        config, agent, teacher, family_teachers or {}, num_rollouts
-    ):
+    shown = demonstrations(config, agent, teacher, family_teachers or {}, num_rollouts, simulate)
+    for rollout, (actions, observations, masks) in enumerate(shown):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * lr_end_frac ** (rollout / max(num_rollouts - 1, 1))
         chosen = np.flatnonzero(masks.sum(1) > 1)
         data = [torch.from_numpy(array[chosen]).to(device) for array in (observations, masks, actions)]
         agreement = _agreement(network, *data)
@@ -84,6 +97,7 @@ def imitate(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+        progress(rollout + 1, agreement)
     return Imitated(num_rollouts * agent.rollout_steps * agent.num_envs, agreement)
 
 
@@ -116,12 +130,30 @@ def _agreement(
     return float(torch.cat(same).float().mean())
 
 
+def _scheduler(teacher: StateRuleConfig, simulate: Literal["none", "known"]) -> Scheduler:
+    if simulate == "none":
+        return build_scheduler(teacher)
+    name = teacher.name
+    return build_scheduler(
+        RolloutConfig(
+            kind="rollout",
+            name=name,
+            base=name,
+            future=simulate,
+            num_futures=1,
+            horizon_s=None,
+            base_agent=teacher,
+        )
+    )
+
+
 def demonstrations(
     config: Config,
     agent: PpoConfig,
-    teacher: FixedSchedulerConfig,
-    family_teachers: Mapping[str, FixedSchedulerConfig],
+    teacher: StateRuleConfig,
+    family_teachers: Mapping[str, StateRuleConfig],
     num_rollouts: int,
+    simulate: Literal["none", "known"] = "none",
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
     """What the teachers do on training workloads, a rollout at a time, in arrays that the next one overwrites.
 
@@ -130,9 +162,9 @@ def demonstrations(
     Yields:
         What the teachers did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).
     """
-    teachers = [build_scheduler(each) for each in (teacher, *family_teachers.values())]
+    teachers = [_scheduler(each, simulate) for each in (teacher, *family_teachers.values())]
     number = {family: index for index, family in enumerate(family_teachers, start=1)}
-    whose, everyone = np.zeros(agent.num_envs, np.int64), np.ones(agent.num_envs, np.bool_)
+    whose = np.zeros(agent.num_envs, np.int64)
     encodings = dict.fromkeys((agent.network.observation, *(each.encoding for each in teachers)))
     envs = {
         encoding: VectorClusterEnv(
@@ -146,6 +178,15 @@ def demonstrations(
         each.reset()
         if agent.stagger_starts:
             each.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
+    for scheduler in teachers:
+        batch = envs[scheduler.encoding].batch
+        if (
+            isinstance(scheduler, SimulatingScheduler)
+            and isinstance(batch, ClusterBatch)
+            and isinstance(config.env, EnvConfig)
+        ):
+            scheduler.watch(batch)
+            scheduler.begin([config.env], [config.seed])
     steps, width = agent.rollout_steps, agent.num_envs
     actions = np.empty((steps, width), np.int64)
     observations = np.empty((steps, width, env.layout.size), np.float32)
@@ -155,9 +196,11 @@ def demonstrations(
             if number:
                 whose = np.array([number.get(family_of(seed), 0) for seed in env.episode_seeds.tolist()])
             for index in np.unique(whose).tolist():
-                seen = envs[teachers[index].encoding]
-                chosen = teachers[index].actions(seen.observation, seen.action_mask, everyone)
-                actions[step, whose == index] = chosen[whose == index]
+                seen, theirs = envs[teachers[index].encoding], whose == index
+                mask = seen.action_mask.copy()
+                if simulate != "none" and not agent.voluntary_waits:
+                    forbid_voluntary_waits(mask)
+                actions[step, theirs] = teachers[index].actions(seen.observation, mask, theirs)[theirs]
             observations[step], masks[step] = env.observation, env.action_mask
             for each in envs.values():
                 each.step(actions[step])

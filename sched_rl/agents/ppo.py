@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
 from sched_rl.agents.schedules import ent_coef_at, lr_factor, num_critic_updates
 from sched_rl.agents.update import STEP_COLUMNS, PolicyUpdate, copied
-from sched_rl.config.schema import Config, FixedSchedulerConfig, PpoConfig
+from sched_rl.config.schema import Config, PpoConfig, StateRuleConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import ConfigError, SimulationError
 from sched_rl.seeding import generator_state, load_generator_state, stream
@@ -90,8 +90,16 @@ class PPO:
             return MlpEvaluator(self.network, self.device, self.config)
         return DenseEvaluator(self.network, self.device, self.config)
 
-    def imitate(self, config: Config, teacher: FixedSchedulerConfig) -> Imitated:
-        """Start warm: the untrained policy learns to choose as a fixed scheduler does, on the workloads of `config`."""
+    def imitate(
+        self,
+        config: Config,
+        teacher: StateRuleConfig,
+        progress: Callable[[int, float], None] = lambda done, agreement: None,
+    ) -> Imitated:
+        """Start warm: the untrained policy learns to choose as a fixed scheduler does, on the workloads of `config`.
+
+        Args: see `imitation.imitate`; the rest is of `agent.warm_start`.
+        """
         start = self.config.warm_start
         imitated = imitate(
             config,
@@ -99,9 +107,12 @@ class PPO:
             self.network,
             teacher,
             family_teachers=start.family_teacher_agents,
+            simulate=start.simulate,
             num_rollouts=start.num_rollouts,
             num_epochs=start.num_epochs,
             lr=start.lr,
+            lr_end_frac=start.lr_end_frac,
+            progress=progress,
         )
         scale_logits(self.network, 1.0 / start.temperature)
         self._average.restart()

@@ -124,6 +124,7 @@ _TABLE = {
     "agent.warm_start.num_rollouts": "[1, 1000]",
     "agent.warm_start.num_epochs": "[1, 100]",
     "agent.warm_start.lr": "(0, 1]",
+    "agent.warm_start.lr_end_frac": "(0, 1]",
     "agent.warm_start.temperature": "(0, 1000]",
     "agent.warm_start.critic_updates": "[0, 1000000]",
     "agent.weights": "(-inf, inf)",

@@ -35,10 +35,8 @@ IF_LEARNED = "if_learned"
 #: The agent whose keys an env may set.
 PLAIN_LEARNER = "ppo"
 
-#: Kinds of schedulers that a rollout can follow: what they do follows from the state.
-BASE_KINDS = ("priority_rule", "linear_score")
-#: Kinds that a policy may imitate first: it reads what they read.
-TEACHER_KINDS = (*BASE_KINDS, "laxity_score")
+#: Kinds of schedulers that a rollout can follow and a policy imitate: what they do follows from the state.
+BASE_KINDS = ("priority_rule", "linear_score", "laxity_score")
 
 
 def add_families(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
@@ -86,7 +84,7 @@ def add_followed(agent: dict[str, Any], sources: ConfigSources) -> None:
     if agent.get("kind") == "rollout":
         _add_followed("agent.base", agent, "base", BASE_KINDS, sources)
     elif isinstance(warm_start := agent.get("warm_start"), dict):
-        _add_followed("agent.warm_start.teacher", warm_start, "teacher", TEACHER_KINDS, sources)
+        _add_followed("agent.warm_start.teacher", warm_start, "teacher", BASE_KINDS, sources)
         _add_family_teachers(warm_start, sources)
 
 
@@ -101,7 +99,7 @@ def _add_family_teachers(warm_start: dict[str, Any], sources: ConfigSources) -> 
             )
         known = recorded.get(family) if isinstance(recorded, Mapping) else None
         one = {"teacher": name, "teacher_agent": known}
-        _add_followed(key, one, "teacher", TEACHER_KINDS, sources)
+        _add_followed(key, one, "teacher", BASE_KINDS, sources)
         filled[str(family)] = one["teacher_agent"]
     warm_start["family_teacher_agents"] = filled
 

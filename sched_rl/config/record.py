@@ -29,6 +29,15 @@ _MAX_DEPTH = 30
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
+#: What a warm start was before its keys were there: one teacher, followed and not simulated, at one learning rate.
+_FIRST_WARM_START: Mapping[str, Any] = {
+    "family_teachers": {},
+    "family_teacher_agents": {},
+    "simulate": "none",
+    "lr_end_frac": 1.0,
+}
+
+
 def config_from_dict(tree: Mapping[str, Any]) -> Config:
     """The checked configuration of a nested mapping, the inverse of `config_to_dict`.
 
@@ -46,10 +55,10 @@ def config_from_dict(tree: Mapping[str, Any]) -> Config:
 
 
 def _with_parts(agent: Mapping[str, Any]) -> dict[str, Any]:
-    """A record from before families had teachers had one for all; replay went by the critic's error."""
+    """A record from before a warm start had all of its keys; replay went by the critic's error."""
     completed: dict[str, Any] = {}
     if isinstance(start := agent.get("warm_start"), Mapping):
-        completed["warm_start"] = {"family_teachers": {}, "family_teacher_agents": {}, **start}
+        completed["warm_start"] = {**_FIRST_WARM_START, **start}
     if isinstance(objective := agent.get("objective"), Mapping) and objective.get("kind") == "plr":
         completed["objective"] = {"score": "critic_error", **objective}
     return completed
@@ -92,6 +101,9 @@ def digested(config: Config) -> dict[str, Any]:
     start = tree["agent"].get("warm_start", {})
     if start.get("family_teachers") == {}:
         del start["family_teachers"], start["family_teacher_agents"]  # as before families had any
+    for key in ("simulate", "lr_end_frac"):
+        if start.get(key) == _FIRST_WARM_START[key]:
+            del start[key]  # as before there was one
     if tree["env"].get("kind") == "site" and not tree["env"]["reward"]["area_wait_scale"]:
         del tree["env"]["reward"]["area_wait_scale"]  # as before there was one
     for env in (tree["env"], *tree["families"].values()):

@@ -259,25 +259,30 @@ class LaxityScoreConfig:
     weights: tuple[float, ...]
 
 
+#: Fixed schedulers whose actions follow from the state: what a policy can imitate and a rollout follow.
+StateRuleConfig = PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig
+
+
 @dataclass(frozen=True, kw_only=True)
 class WarmStartConfig:
     """Before it learns from rewards, the policy imitates a fixed scheduler (teacher null: it does not).
 
     Where families are mixed, those of `family_teachers` have one of their own. `teacher_agent` and
-    `family_teacher_agents` are the schedulers named, filled in at load.
+    `family_teacher_agents` are the schedulers named, filled in at load. With `simulate` they are followed in a
+    rollout (`RolloutConfig`) with that future.
     """
 
     teacher: str | None
     family_teachers: dict[str, str] = field(hash=False)
+    simulate: Literal["none", "known"]
     num_rollouts: int
     num_epochs: int
     lr: float
+    lr_end_frac: float
     temperature: float
     critic_updates: int
-    teacher_agent: PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig | None
-    family_teacher_agents: dict[str, PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig] = field(
-        hash=False
-    )
+    teacher_agent: StateRuleConfig | None
+    family_teacher_agents: dict[str, StateRuleConfig] = field(hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,10 +336,10 @@ class RolloutConfig:
     kind: Literal["rollout"]
     name: str
     base: str
-    future: Literal["oracle", "model"]
+    future: Literal["oracle", "model", "known"]
     num_futures: int
     horizon_s: float | None
-    base_agent: PriorityRuleConfig | LinearScoreConfig
+    base_agent: StateRuleConfig
 
 
 @dataclass(frozen=True, kw_only=True)

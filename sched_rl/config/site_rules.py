@@ -22,7 +22,7 @@ KIND = "site"
 BASELINES = ("fcfs", "sjf", "saf", "f1", "wfp3", "unicep")
 #: Priorities that need more than an observation holds: absolute times, or the number of processors.
 _OF_ABSOLUTES = ("f1", "wfp3", "unicep")
-#: The priority that goes by due times, which neither batch clusters nor simulated rules have.
+#: The priority that goes by due times, which batch clusters do not have.
 LEAST_LAXITY = "least_laxity"
 _NUM_SPLITS = 4
 
@@ -56,6 +56,7 @@ def site_problem(config: Config) -> str | None:
     problems = (_mode_problem(agent, env) for agent in agents)
     return (
         next(filter(None, problems), None)
+        or _simulated_teacher_problem(config.agent, env)
         or _semantics_problem(env)
         or _trace_problem(env.trace)
         or _lublin_problem(env)
@@ -85,11 +86,6 @@ def _followed_problem(agent: AgentConfig) -> str | None:
 
 def _laxity_problem(agent: AgentConfig, env: AnyEnvConfig) -> str | None:
     """Due times are in observations of the playbook's kind of cluster, and nowhere else."""
-    if isinstance(agent, RolloutConfig) and _goes_by_laxity(agent.base_agent):
-        return (
-            f"agent.base={agent.base}: goes by due times, which simulations of a rule do not look at; name another, "
-            "such as sjf, least_work or linear_score"
-        )
     if not _goes_by_laxity(agent):
         return None
     if isinstance(env, SiteConfig):
@@ -102,6 +98,8 @@ def _laxity_problem(agent: AgentConfig, env: AnyEnvConfig) -> str | None:
 
 
 def _goes_by_laxity(agent: AgentConfig) -> bool:
+    if isinstance(agent, RolloutConfig):
+        return _goes_by_laxity(agent.base_agent)
     if isinstance(agent, LaxityScoreConfig):
         return True
     return isinstance(agent, PriorityRuleConfig) and agent.priority == LEAST_LAXITY
@@ -123,6 +121,19 @@ def _mode_problem(agent: AgentConfig, env: SiteConfig) -> str | None:
     if env.backfill == "easy" and mode != "easy":
         return f"agent={agent.name} with agent.mode={mode}: contradicts env.backfill=easy; leave one of the two out"
     return None
+
+
+def _simulated_teacher_problem(agent: AgentConfig, env: SiteConfig) -> str | None:
+    if (
+        not isinstance(agent, PpoConfig)
+        or agent.warm_start.teacher is None
+        or agent.warm_start.simulate == "none"
+    ):
+        return None
+    return (
+        f"agent.warm_start.simulate={agent.warm_start.simulate}: simulates clusters of the playbook's kind, not "
+        f"env={env.name}; write agent.warm_start.simulate=none"
+    )
 
 
 def _semantics_problem(env: SiteConfig) -> str | None:

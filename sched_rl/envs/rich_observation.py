@@ -162,7 +162,7 @@ def _write_jobs(
         rest[3] = (idle - gpus) * a_gpu
         rest[4] = wait_share[releases[slot]]
         rest[5] = max(1.0 - (now_s + duration_s) * a_second, -1.0)
-        rest[6] = _spare_share((job[SLACK_S] - waited_s - duration_s) * a_duration)
+        rest[6] = spare_share((job[SLACK_S] - waited_s - duration_s) * a_duration)
         idle_next = idle if now_s + duration_s <= next_end_s else idle - gpus + next_gpus
         rest[7] = idle_next * a_gpu
         rest[8] = fitting_share[max(idle_next, 0) * num_classes // capacity[0]]
@@ -171,7 +171,7 @@ def _write_jobs(
 
 
 @subkernel
-def _spare_share(share: float) -> float:
+def spare_share(share: float) -> float:
     """The time to spare before a due time: minutes matter, and a job that is lost is like no other."""
     if share >= 1.0:
         return 1.0

@@ -12,7 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sched_rl.config.schema import Encoding, EnvConfig, LinearScoreConfig, PriorityRuleConfig
+from sched_rl.config.schema import (
+    Encoding,
+    EnvConfig,
+    LaxityScoreConfig,
+    LinearScoreConfig,
+    PriorityRuleConfig,
+    StateRuleConfig,
+)
+from sched_rl.config.site_rules import LEAST_LAXITY
 from sched_rl.kernels import kernel, subkernel
 from sched_rl.simulator.state import Plain
 
@@ -33,15 +41,20 @@ class Ranking(NamedTuple):
     rule: int  # its place in RULES
     weights: NDArray[np.float64]  # (6,), of FEATURES; idle for every other rule
     threshold: float  # wait when the smallest rank exceeds it
+    by_laxity: bool  # whether the time to spare comes first, and the rule only where that is alike
 
 
-def ranking_of(config: PriorityRuleConfig | LinearScoreConfig) -> Ranking:
+def ranking_of(config: StateRuleConfig) -> Ranking:
     """The order that a config names."""
     if isinstance(config, PriorityRuleConfig):
-        name = _SYNONYMS.get(config.priority, config.priority)
-        return Ranking(RULES.index(name), np.zeros(len(FEATURES)), np.inf)
+        by_laxity = config.priority == LEAST_LAXITY
+        name = "fifo" if by_laxity else _SYNONYMS.get(config.priority, config.priority)
+        return Ranking(RULES.index(name), np.zeros(len(FEATURES)), np.inf, by_laxity)
+    rule, weights = RULES.index("linear_score"), np.array(config.weights, np.float64)
+    if isinstance(config, LaxityScoreConfig):
+        return Ranking(rule, weights, np.inf, by_laxity=True)
     threshold = np.inf if config.noop_threshold is None else config.noop_threshold
-    return Ranking(RULES.index("linear_score"), np.array(config.weights, np.float64), threshold)
+    return Ranking(rule, weights, threshold, by_laxity=False)
 
 
 class RankingScheduler:

@@ -8,6 +8,7 @@ earns from here, and that was at least what it earned from the step before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +16,27 @@ from numpy.typing import NDArray
 from sched_rl.config.schema import Encoding, EnvConfig, RolloutConfig
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.errors import SimulationError
+from sched_rl.kernels import num_processors
 from sched_rl.schedulers.ranking import ranking_of
-from sched_rl.schedulers.simulation import add_returns, rows_of_bytes
+from sched_rl.schedulers.simulation import (
+    add_returns,
+    best_action,
+    choose_by_playing,
+    choose_by_rank,
+    rows_of_bytes,
+)
 from sched_rl.seeding import stream
 from sched_rl.simulator.arriving import replace_arriving
 from sched_rl.simulator.state import allocate, rules_of
 from sched_rl.workloads.future import FutureSampler
-
-#: Returns that differ by less are equal: then the heuristic's own action is taken, else the earliest.
-_TIE = 1e-9
 
 
 class Rollout:
     """Simulates; so it needs the clusters themselves, which `watch` hands over, and not their observations alone.
 
     With `future="oracle"` it simulates the arrivals that will really come: a ceiling for schedulers that forecast.
+    With `future="known"` it simulates only once every job of the episode has arrived, when nothing is left to
+    foresee, and does as the heuristic does before.
     With `future="model"` it never looks at them: it draws futures from the workload family given what has arrived, the
     same ones for every action, and averages. Its draws belong to the episode's seed, whatever episodes run beside it.
     """
@@ -39,9 +46,10 @@ class Rollout:
     def __init__(self, config: RolloutConfig) -> None:
         """Take the heuristic to follow and the futures to follow it in."""
         self._ranking = tuple(ranking_of(config.base_agent))
-        self._resamples = config.future == "model"
+        self._resamples, self._only_known = config.future == "model", config.future == "known"
         self._num_futures = config.num_futures if self._resamples else 1
         self._horizon_s = np.inf if config.horizon_s is None else config.horizon_s
+        self._helper = ThreadPoolExecutor(1, "second half") if num_processors() > 1 else None
         self._batch: ClusterBatch | None = None
         self._samplers: list[FutureSampler] = []
 
@@ -50,9 +58,9 @@ class Rollout:
         num_jobs = batch.state.jobs.shape[1]
         self._batch = batch
         self._futures = allocate(self._num_futures, num_jobs, batch.capacity, track_gpus=False)
-        scratch = allocate(1, num_jobs, batch.capacity, track_gpus=False)
-        self._scratch = (tuple(scratch), rows_of_bytes(scratch))
-        self._future_bytes = rows_of_bytes(self._futures)
+        scratches = (allocate(1, num_jobs, batch.capacity, track_gpus=False) for _ in range(2))
+        self._scratches = [(tuple(scratch), rows_of_bytes(scratch)) for scratch in scratches]
+        self._future_bytes, self._cluster_bytes = rows_of_bytes(self._futures), rows_of_bytes(batch.state)
 
     def begin(self, families: Sequence[EnvConfig], seeds: Sequence[int]) -> None:
         """See `Scheduler.begin`."""
@@ -67,12 +75,56 @@ class Rollout:
         self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_], active: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """See `Scheduler.actions`."""
-        chosen = np.zeros(len(action_mask), np.int64)
-        for row in np.flatnonzero(active & action_mask[:, 1:].any(axis=1)).tolist():
-            returns, own = self.action_returns(row)
-            best = np.flatnonzero(returns >= returns.max() - _TIE)
-            chosen[row] = own if own in best else best[0]
+        batch, chosen = self._watched(), np.zeros(len(action_mask), np.int64)
+        choices = active & action_mask[:, 1:].any(axis=1)
+        if self._resamples:
+            for row in np.flatnonzero(choices).tolist():
+                chosen[row] = best_action(*self.action_returns(row))
+            return chosen
+        if self._only_known:
+            is_known = batch.state.clusters["num_arriving"] == 0
+            choose_by_rank(
+                tuple(batch.state),
+                np.flatnonzero(choices & ~is_known),
+                self._rules,
+                self._ranking,
+                int(batch.capacity[0]),
+                action_mask,
+                chosen,
+            )
+            choices &= is_known
+        self._play(batch, np.flatnonzero(choices), action_mask, chosen)
         return chosen
+
+    def _play(
+        self,
+        batch: ClusterBatch,
+        rows: NDArray[np.int64],
+        action_mask: NDArray[np.bool_],
+        chosen: NDArray[np.int64],
+    ) -> None:
+        """Half of the rows beside the other half, where there are two processors; no row knows of another."""
+        halves = (rows,) if self._helper is None else (rows[::2].copy(), rows[1::2].copy())
+        jobs = [
+            (
+                self._cluster_bytes,
+                half,
+                scratch,
+                self._rules,
+                self._ranking,
+                self._horizon_s,
+                batch.capacity,
+                action_mask,
+                chosen,
+            )
+            for half, scratch in zip(halves, self._scratches, strict=False)
+        ]
+        beside = None
+        if self._helper is not None and len(jobs[1][1]):
+            beside = self._helper.submit(choose_by_playing, *jobs[1])
+        choose_by_playing(*jobs[0])
+        if beside is not None:
+            beside.result()
 
     def action_returns(self, row: int) -> tuple[NDArray[np.float64], int]:
         """What every action of a cluster's present state leads to: the targets of a teacher.
@@ -93,8 +145,9 @@ class Rollout:
         returns = np.where(mask, 0.0, -np.inf)
         own = add_returns(
             self._future_bytes,
+            0,
             num_futures,
-            self._scratch,
+            self._scratches[0],
             self._rules,
             self._ranking,
             self._horizon_s,

@@ -205,7 +205,7 @@ def test_networks_without_the_kernel_take_the_next_best(network, evaluator, lear
 def test_numbers_do_not_depend_on_how_many_processors_there_are(case, monkeypatch):
     results = []
     for processors in (1, 2):
-        monkeypatch.setattr(fused_module, "_num_processors", lambda count=processors: count)
+        monkeypatch.setattr(fused_module, "num_processors", lambda count=processors: count)
         results.append(case(dtype=torch.float32, **CLAMPS_ON).run(FusedEvaluator))
     (terms, gradient), (other_terms, other_gradient) = results
     assert torch.equal(terms, other_terms)

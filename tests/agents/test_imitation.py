@@ -139,3 +139,50 @@ def test_a_run_says_what_its_policy_imitated(tmp_path):
     (event,) = [event for event in events if event["kind"] == "warm_start"]
     assert (event["teacher"], event["teacher_steps"]) == ("linear_score", 16 * 32 * 8)
     assert 0.2 < event["agreement"] <= 1
+
+
+def test_a_simulating_teacher_names_what_the_rollout_would_once_all_jobs_have_arrived():
+    config, *_ = learner("agent.warm_start.simulate=known", "env.arrival_span=3000")
+    teacher = config.agent.warm_start.teacher_agent
+    (actions, *_), *_ = demonstrations(config, config.agent, teacher, {}, 1, "known")
+    env = VectorClusterEnv(config.env, "playbook", 8, seed=config.seed)
+    env.reset()
+    env.stagger(TYPICAL_STEPS_PER_JOB * 30, config.seed)
+    oracle = build_scheduler(
+        load_config("evaluate", ["agent=rollout", "agent.future=oracle", "agent.base=linear_score"]).agent
+    )
+    rule, everyone = build_scheduler(teacher), np.ones(8, bool)
+    oracle.watch(env.batch)
+    oracle.begin([config.env], [config.seed])
+    differed = {True: 0, False: 0}
+    for played in actions.reshape(32, 8):
+        is_known = env.batch.state.clusters["num_arriving"] == 0
+        mask = env.action_mask.copy()
+        mask[:, 0] = ~mask[:, 1:].any(1)  # the learner has no voluntary waits, nor has what it is taught
+        plain = rule.actions(env.observation, mask, everyone)
+        assert (played == np.where(is_known, oracle.actions(env.observation, mask, everyone), plain)).all()
+        for known in (True, False):
+            differed[known] += int((played != plain)[is_known == known].sum())
+        env.step(played)
+    assert differed[True] > 0 == differed[False]
+
+
+def test_the_learning_rate_of_an_imitation_falls_to_its_end():
+    _, _, constant = learner("agent.warm_start.lr=1e-3")
+    config, _, falling = learner("agent.warm_start.lr=1e-3", "agent.warm_start.lr_end_frac=1e-6")
+    told = []
+    for ppo in (constant, falling):
+        ppo.imitate(config, config.agent.warm_start.teacher_agent, lambda done, agreement: told.append(done))
+    assert told == 2 * list(range(1, 17))
+    moved = [
+        sum(
+            float((value - start).abs().sum())
+            for value, start in zip(
+                ppo.network.policy.state_dict().values(),
+                learner()[2].network.policy.state_dict().values(),
+                strict=True,
+            )
+        )
+        for ppo in (constant, falling)
+    ]
+    assert 0 < moved[1] < moved[0]

@@ -21,10 +21,10 @@ EXPERIMENTS = (
     "study_mlp_cdf, study_mlp_gae_bug, study_mlp_off, study_mlp_per_gpu, study_mlp_sorted"
 )
 BASES = (
-    "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, least_laxity, "
+    "must be a scheduler whose actions follow from the state: conservative, easy, f1, fcfs, fifo, laxity_score, "
+    "least_laxity, "
     f"least_work, linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
-TEACHERS = BASES.replace("fifo, ", "fifo, laxity_score, ")
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
     "choose one family, or agent.future=oracle"
@@ -190,11 +190,6 @@ TRAIN = [
     ("agent=rollout agent.base=rand_feas_no0", f"agent.base=rand_feas_no0: {BASES}"),
     ("agent=rollout agent.base=rollout", f"agent.base=rollout: {BASES}"),
     (
-        "agent=rollout agent.base=least_laxity",
-        "agent.base=least_laxity: goes by due times, which simulations of a rule do not look at; name another, such as "
-        "sjf, least_work or linear_score",
-    ),
-    (
         "agent=least_laxity agent.mode=easy",
         "agent=least_laxity with agent.mode=easy: is greedy; leave agent.mode null",
     ),
@@ -202,11 +197,11 @@ TRAIN = [
         "env=lublin agent=sjf baselines=[least_laxity]",
         "agent=least_laxity: goes by due times, which jobs of env=lublin do not have; leave it out",
     ),
-    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {TEACHERS} (did you mean sjf?)"),
-    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {TEACHERS}"),
+    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {BASES} (did you mean sjf?)"),
+    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {BASES}"),
     (
         "env=mixed agent.warm_start.family_teachers.heavy=sfj",
-        f"agent.warm_start.family_teachers.heavy=sfj: {TEACHERS} (did you mean sjf?)",
+        f"agent.warm_start.family_teachers.heavy=sfj: {BASES} (did you mean sjf?)",
     ),
     (
         "env=mixed agent.warm_start.family_teachers.hevy=sjf",

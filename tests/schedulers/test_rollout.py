@@ -22,6 +22,7 @@ from tests.simulator.naive import NaiveCluster
 
 ORACLE = ("agent=rollout", "agent.future=oracle")
 MODEL = ("agent=rollout", "agent.future=model", "agent.num_futures=4")
+KNOWN = ("agent=rollout", "agent.future=known")
 #: Forty jobs that arrive while the first of them run: there is a future to guess for most of an episode.
 BUSY = playbook(jobs_per_episode=40, max_queue_size=8, arrival_span=6000.0, max_duration=4000.0)
 
@@ -127,6 +128,60 @@ def test_the_simulation_follows_the_heuristic_as_it_schedules_by_itself(base):
     worth, own = player.action_returns(0)
     assert so_far + worth[own] == pytest.approx(returns(scheduler(f"agent={base}"), BUSY, [5])[0], abs=1e-12)
     assert np.isneginf(worth[~batch.action_mask[0]]).all()
+
+
+@pytest.mark.parametrize("family", ["deadline", "playbook"])
+@pytest.mark.parametrize("base", ["least_laxity", "laxity_score"])
+def test_the_simulation_of_a_rule_by_due_times_is_what_it_does_by_itself(base, family):
+    slack = {"deadline": dict(due_slack_min=0.5, due_slack_max=6.0), "playbook": {}}[family]
+    env = dataclasses.replace(BUSY, **slack)
+    rule, player = scheduler(f"agent={base}"), scheduler(*KNOWN, f"agent.base={base}")
+    for seed in (5, 6):
+        workload = generate_workload(env, seed)
+        batch = ClusterBatch(env, "rich", 1)
+        batch.begin(0, env, workload)
+        player.watch(batch)
+        player.begin([env], [seed])
+        everyone, cluster = np.ones(1, bool), batch.state.clusters[0]
+        while cluster["num_arriving"] > 0:
+            own = rule.actions(batch.observation, batch.action_mask, everyone)
+            assert player.actions(batch.observation, batch.action_mask, everyone) == own
+            batch.step(own)
+        so_far = float(cluster["total_return"])
+        worth, own = player.action_returns(0)
+        assert so_far + worth[own] == pytest.approx(returns(rule, env, [seed])[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("step", ["event", "decision"])
+def test_known_is_the_heuristic_until_all_jobs_have_arrived_and_the_oracle_from_then_on(step):
+    env = dataclasses.replace(BUSY, step=step)
+    player, rule, oracle = scheduler(*KNOWN), scheduler("agent=linear_score"), scheduler(*ORACLE)
+    workload, everyone, decided = generate_workload(env, 3), np.ones(1, bool), {True: 0, False: 0}
+    batch = watched(player, env, workload)
+    oracle.watch(batch)
+    oracle.begin([env], [3])
+    cluster = batch.state.clusters[0]
+    while not cluster["finished"]:
+        is_known = cluster["num_arriving"] == 0
+        seen = (batch.observation, batch.action_mask, everyone)
+        action = player.actions(*seen)
+        assert action == (oracle if is_known else rule).actions(*seen)
+        decided[bool(is_known)] += int(batch.action_mask[0, 1:].any())
+        batch.step(action)
+    assert min(decided.values()) > 5
+    base, known = (returns(each, env, range(12)) for each in (rule, player))
+    assert (np.array(known) >= np.array(base) - 1e-9).all()
+    assert np.mean(known) > np.mean(base) + 0.001
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_the_oracle_is_the_same_on_one_processor_and_on_two(processors, monkeypatch):
+    import sched_rl.schedulers.rollout as module
+
+    monkeypatch.setattr(module, "num_processors", lambda: processors)
+    player = scheduler(*ORACLE)
+    assert (player._helper is None) == (processors == 1)
+    assert returns(player, BUSY, [7, 8, 9]) == [returns(player, BUSY, [seed])[0] for seed in (7, 8, 9)]
 
 
 @pytest.mark.parametrize("step", ["event", "decision"])

@@ -19,6 +19,12 @@ def _detect(signals: Signals) -> Signature | None:
     if not signals.has_enough:
         return None
     raw = loss = np.abs(signals.curves.column("pg_loss"))
+    if signals.curves.has(
+        "lr"
+    ):  # while the critic learns alone the policy stands still, and its loss is nothing
+        raw = loss = np.where(signals.curves.column("lr") == 0.0, np.nan, raw)
+        if not np.isfinite(raw).any():
+            return None
     if not signals.settings.get("agent.normalize_advantages", True):
         if not signals.curves.has("advantage_std"):
             return None
