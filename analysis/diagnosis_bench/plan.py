@@ -26,17 +26,22 @@ SETTINGS = {
     "heavy4": ("env=heavy", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "bursty8": ("env=bursty", "env.heavy_tail_frac=0.25"),
     "event8": ("env=heavy", "env.step=event", "env.jobs_per_episode=60"),
-    "playbook8": ("env=playbook",),
+    # The learning rate of a random start there when the halves were declared.
+    "playbook8": ("env=playbook", "agent.lr=0.01"),
     "tail4": ("env=heavy_tail", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "bursty4": ("env=bursty", "env.num_gpus=4", "env.jobs_per_episode=60"),
-    "playbook4": ("env=playbook", "env.num_gpus=4", "env.jobs_per_episode=60"),
+    "playbook4": ("env=playbook", "env.num_gpus=4", "env.jobs_per_episode=60", "agent.lr=0.01"),
     "light8": ("env=light", "env.arrival_span=62000"),
     "deadline8": ("env=deadline", "env.arrival_span=21280"),
     "long8": ("env=heavy", "env.heavy_tail_frac=0.4"),
     # What is judged is a running average of the weights, as in the shipped agent.
     "averaged8": ("env=heavy", "agent.average_decay=0.85"),
-    # The start that env=heavy gives a training of full length; other healthy runs begin at random.
-    "taught8": ("env=heavy", "agent.warm_start.teacher=linear_score_heavy"),
+    # The start that env=heavy gave a training of full length when the halves were declared; other healthy runs begin
+    # at random.
+    "taught8": (
+        *("env=heavy", "agent.warm_start.teacher=linear_score_heavy", "agent.warm_start.simulate=none"),
+        *("agent.warm_start.num_rollouts=8", "agent.warm_start.lr_end_frac=1"),
+    ),
     "playbook_long": ("env=playbook",),
     "heavy_long": ("env=heavy", "env.arrival_span=40000"),
 }
