@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ from sched_rl.envs.gymnasium_vector import GymnasiumVectorEnv
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import CheckpointError, SimulationError
 from sched_rl.evaluation.learned import LearnedScheduler
-from sched_rl.evaluation.loading import scheduler_of
+from sched_rl.evaluation.loading import scheduler_of, teaching_policy
 from sched_rl.evaluation.probe import probe_states
 from sched_rl.evaluation.selection import BestSoFar
 from sched_rl.evaluation.summary import Evaluation, evaluate
@@ -252,14 +253,16 @@ class _Training:
         self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
 
     def _warm_start(self, progress: Progress) -> None:
-        teacher = self._agent.warm_start.teacher_agent
+        config, teacher = self._session.config, self._agent.warm_start.teacher_agent
         if teacher is None:
             return
         named = ", ".join(dict.fromkeys((teacher.name, *self._agent.warm_start.family_teachers.values())))
         if self._agent.warm_start.simulate == "known":
             named += " (and simulates the rest once all jobs have arrived)"
         progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")
-        imitated = self._ppo.imitate(self._session.config, teacher, self._imitation_notes(progress))
+        imitated = self._ppo.imitate(
+            config, teacher, partial(teaching_policy, config), self._imitation_notes(progress)
+        )
         self._best_policy = self._ppo.policy_parameters()
         self._session.event(
             "warm_start",

@@ -22,7 +22,14 @@ from sched_rl.agents.distributions import masked_log_softmax
 from sched_rl.agents.environment import TYPICAL_STEPS_PER_JOB
 from sched_rl.agents.networks import ActorCritic
 from sched_rl.agents.rollout import forbid_voluntary_waits
-from sched_rl.config.schema import Config, EnvConfig, PpoConfig, RolloutConfig, StateRuleConfig
+from sched_rl.config.schema import (
+    Config,
+    EnvConfig,
+    PolicyTeacherConfig,
+    PpoConfig,
+    RolloutConfig,
+    TeacherConfig,
+)
 from sched_rl.envs.batch import ClusterBatch
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import ConfigError
@@ -32,6 +39,10 @@ from sched_rl.seeding import stream
 
 #: Samples of a minibatch.
 _BATCH = 256
+
+
+#: Loads a learned teacher.
+LoadPolicy = Callable[[PolicyTeacherConfig], Scheduler]
 
 
 @dataclass(frozen=True)
@@ -50,14 +61,15 @@ def imitate(
     config: Config,
     agent: PpoConfig,
     network: ActorCritic,
-    teacher: StateRuleConfig,
+    teacher: TeacherConfig,
     *,
-    family_teachers: Mapping[str, StateRuleConfig] | None = None,
+    family_teachers: Mapping[str, TeacherConfig] | None = None,
     simulate: Literal["none", "known"] = "none",
     num_rollouts: int,
     num_epochs: int,
     lr: float,
     lr_end_frac: float = 1.0,
+    load_policy: LoadPolicy | None = None,
     progress: Callable[[int, float], None] = lambda done, agreement: None,
 ) -> Imitated:
     """Teach a network's policy what a fixed scheduler chooses, a rollout of the agent's size at a time.
@@ -68,21 +80,22 @@ def imitate(
         config: of the run, whose clusters and seed are played.
         agent: sizes of a rollout, and the network's encoding.
         network: whose policy is changed, in place; the critic stays as it is.
-        teacher: the scheduler.
+        teacher: the scheduler, fixed or learned.
         family_teachers: schedulers for families of a mixture, by name, instead; the policy is not told the family.
-        simulate: `known`: once all jobs have arrived, try every action to the episode's end, the teacher being followed
-            after it, and teach the best.
+        simulate: `known`: once all jobs have arrived, try every action to the episode's end, a fixed teacher being
+            followed after it, and teach the best.
         num_rollouts: rollouts that the teacher plays.
         num_epochs: passes over each of them.
         lr: learning rate of the imitation at its start.
         lr_end_frac: at its end, to which it falls exponentially; share of it.
+        load_policy: loads a learned teacher, from the run folder or checkpoint that it names.
         progress: told after each rollout how many are done, and of the share of choices as in `Imitated`.
     """
     optimizer = torch.optim.Adam(network.policy.parameters(), lr=lr)
     draws = stream(config.seed, "imitation")
     device = next(network.parameters()).device
     agreement = float("nan")
-    shown = demonstrations(config, agent, teacher, family_teachers or {}, num_rollouts, simulate)
+    shown = demonstrations(config, agent, teacher, family_teachers or {}, num_rollouts, simulate, load_policy)
     for rollout, (actions, observations, masks) in enumerate(shown):
         for group in optimizer.param_groups:
             group["lr"] = lr * lr_end_frac ** (rollout / max(num_rollouts - 1, 1))
@@ -130,7 +143,15 @@ def _agreement(
     return float(torch.cat(same).float().mean())
 
 
-def _scheduler(teacher: StateRuleConfig, simulate: Literal["none", "known"]) -> Scheduler:
+def _no_policy(teacher: PolicyTeacherConfig) -> Scheduler:
+    raise ConfigError(f"{teacher.name}: nobody here can load a learned teacher")
+
+
+def _scheduler(
+    teacher: TeacherConfig, simulate: Literal["none", "known"], load_policy: LoadPolicy
+) -> Scheduler:
+    if isinstance(teacher, PolicyTeacherConfig):
+        return load_policy(teacher)
     if simulate == "none":
         return build_scheduler(teacher)
     name = teacher.name
@@ -150,10 +171,11 @@ def _scheduler(teacher: StateRuleConfig, simulate: Literal["none", "known"]) -> 
 def demonstrations(
     config: Config,
     agent: PpoConfig,
-    teacher: StateRuleConfig,
-    family_teachers: Mapping[str, StateRuleConfig],
+    teacher: TeacherConfig,
+    family_teachers: Mapping[str, TeacherConfig],
     num_rollouts: int,
     simulate: Literal["none", "known"] = "none",
+    load_policy: LoadPolicy | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
     """What the teachers do on training workloads, a rollout at a time, in arrays that the next one overwrites.
 
@@ -162,7 +184,9 @@ def demonstrations(
     Yields:
         What the teachers did, int64 (M,), and the network's observations, float32 (M, D), and masks, bool (M, A).
     """
-    teachers = [_scheduler(each, simulate) for each in (teacher, *family_teachers.values())]
+    teachers = [
+        _scheduler(each, simulate, load_policy or _no_policy) for each in (teacher, *family_teachers.values())
+    ]
     number = {family: index for index, family in enumerate(family_teachers, start=1)}
     whose = np.zeros(agent.num_envs, np.int64)
     encodings = dict.fromkeys((agent.network.observation, *(each.encoding for each in teachers)))

@@ -18,7 +18,7 @@ from sched_rl.agents.fused import FusedEvaluator
 from sched_rl.agents.fused_scorer import FusedScorer
 from sched_rl.agents.gae import generalized_advantages
 from sched_rl.agents.greedy import GreedyPolicy, load_weights, policy_parameters
-from sched_rl.agents.imitation import Imitated, imitate, scale_logits
+from sched_rl.agents.imitation import Imitated, LoadPolicy, imitate, scale_logits
 from sched_rl.agents.networks import PackableActorCritic, build_network
 from sched_rl.agents.objectives import build_objective
 from sched_rl.agents.objectives.base import SeededEnvironment
@@ -28,7 +28,7 @@ from sched_rl.agents.return_scale import ReturnScaler
 from sched_rl.agents.rollout import RolloutBuffer, RolloutStats, check_environment, collect_rollout
 from sched_rl.agents.schedules import ent_coef_at, lr_factor, num_critic_updates
 from sched_rl.agents.update import STEP_COLUMNS, PolicyUpdate, copied
-from sched_rl.config.schema import Config, PpoConfig, StateRuleConfig
+from sched_rl.config.schema import Config, PpoConfig, TeacherConfig
 from sched_rl.envs.layout import ObservationLayout
 from sched_rl.errors import ConfigError, SimulationError
 from sched_rl.seeding import generator_state, load_generator_state, stream
@@ -93,10 +93,11 @@ class PPO:
     def imitate(
         self,
         config: Config,
-        teacher: StateRuleConfig,
+        teacher: TeacherConfig,
+        load_policy: LoadPolicy | None = None,
         progress: Callable[[int, float], None] = lambda done, agreement: None,
     ) -> Imitated:
-        """Start warm: the untrained policy learns to choose as a fixed scheduler does, on the workloads of `config`.
+        """Start warm: the untrained policy learns to choose as another scheduler does, on the workloads of `config`.
 
         Args: see `imitation.imitate`; the rest is of `agent.warm_start`.
         """
@@ -112,6 +113,7 @@ class PPO:
             num_epochs=start.num_epochs,
             lr=start.lr,
             lr_end_frac=start.lr_end_frac,
+            load_policy=load_policy,
             progress=progress,
         )
         scale_logits(self.network, 1.0 / start.temperature)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.convert import show
+from sched_rl.config.policy_teacher import is_path, policy_teacher
 from sched_rl.config.suggest import did_you_mean, one_of
 from sched_rl.errors import ConfigError
 
@@ -116,9 +117,13 @@ def _add_followed(
         return
     options = {option: dict(sources.option("agent", option)["agent"]) for option in sources.options("agent")}
     allowed = [option for option, agent in options.items() if agent.get("kind") in kinds]
+    if name not in allowed and name_key == "teacher" and is_path(name):
+        node[filled_key] = policy_teacher(key, name)
+        return
     if name not in allowed:
+        other = ", or a run folder or checkpoint of a learned policy" if name_key == "teacher" else ""
         raise ConfigError(
-            f"{key}={name}: must be a scheduler whose actions follow from the state: {one_of(allowed)}"
+            f"{key}={name}: must be a scheduler whose actions follow from the state: {one_of(allowed)}{other}"
             f"{did_you_mean(name, allowed)}"
         )
     node[filled_key] = options[name]

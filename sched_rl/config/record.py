@@ -104,6 +104,7 @@ def digested(config: Config) -> dict[str, Any]:
     for key in ("simulate", "lr_end_frac"):
         if start.get(key) == _FIRST_WARM_START[key]:
             del start[key]  # as before there was one
+    _forget_where_teachers_lie(start)
     if tree["env"].get("kind") == "site" and not tree["env"]["reward"]["area_wait_scale"]:
         del tree["env"]["reward"]["area_wait_scale"]  # as before there was one
     for env in (tree["env"], *tree["families"].values()):
@@ -153,6 +154,18 @@ def _check_plain(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise yaml.YAMLError(f"nested deeper than {_MAX_DEPTH} levels")
+
+
+def _forget_where_teachers_lie(start: dict[str, Any]) -> None:
+    """A learned teacher is what its checkpoint holds."""
+    taught = [(start, "teacher", start.get("teacher_agent"))]
+    family_teachers = start.get("family_teachers", {})
+    taught += [
+        (family_teachers, name, agent) for name, agent in start.get("family_teacher_agents", {}).items()
+    ]
+    for names, name, agent in taught:
+        if isinstance(agent, dict) and agent.get("kind") == "policy":
+            names[name] = agent["name"] = agent["sha256"]
 
 
 def load_config_file(path: Path) -> Config:

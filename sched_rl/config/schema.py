@@ -259,17 +259,30 @@ class LaxityScoreConfig:
     weights: tuple[float, ...]
 
 
-#: Fixed schedulers whose actions follow from the state: what a policy can imitate and a rollout follow.
+#: Fixed schedulers whose actions follow from the state: what a rollout can follow.
 StateRuleConfig = PriorityRuleConfig | LinearScoreConfig | LaxityScoreConfig
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyTeacherConfig:
+    """A learned policy that teaches: `name` is its run folder or checkpoint file, `sha256` what that holds."""
+
+    kind: Literal["policy"]
+    name: str
+    sha256: str
+
+
+#: Whom a policy can imitate.
+TeacherConfig = StateRuleConfig | PolicyTeacherConfig
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarmStartConfig:
-    """Before it learns from rewards, the policy imitates a fixed scheduler (teacher null: it does not).
+    """Before it learns from rewards, the policy imitates a fixed scheduler or a learned one (teacher null: none).
 
     Where families are mixed, those of `family_teachers` have one of their own. `teacher_agent` and
-    `family_teacher_agents` are the schedulers named, filled in at load. With `simulate` they are followed in a
-    rollout (`RolloutConfig`) with that future.
+    `family_teacher_agents` are the schedulers named, filled in at load. With `simulate` the fixed ones are followed
+    in a rollout (`RolloutConfig`) with that future.
     """
 
     teacher: str | None
@@ -281,8 +294,8 @@ class WarmStartConfig:
     lr_end_frac: float
     temperature: float
     critic_updates: int
-    teacher_agent: StateRuleConfig | None
-    family_teacher_agents: dict[str, StateRuleConfig] = field(hash=False)
+    teacher_agent: TeacherConfig | None
+    family_teacher_agents: dict[str, TeacherConfig] = field(hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

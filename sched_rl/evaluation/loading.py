@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sched_rl.config.policy_teacher import checkpoint_file, content_digest
 from sched_rl.config.record import CONFIG_FILE, load_config_file
-from sched_rl.config.schema import Config, EnvConfig, PpoConfig
+from sched_rl.config.recorded import find_config_file
+from sched_rl.config.schema import Config, EnvConfig, PolicyTeacherConfig, PpoConfig
 from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.errors import ConfigError
@@ -40,6 +42,32 @@ def scheduler_of(config: Config, checkpoint: Path | None) -> Scheduler:
     layout = observation_layout(config.env, agent.network.observation)
     policy = load_greedy_policy(agent, layout, find_checkpoint(checkpoint).state["ppo"], config.device)
     return LearnedScheduler(policy.actions, agent.network.observation)
+
+
+def teaching_policy(config: Config, teacher: PolicyTeacherConfig) -> Scheduler:
+    """A learned scheduler that a policy of another run imitates.
+
+    Args:
+        config: of the run that learns.
+        teacher: as it was when that run's configuration was made.
+
+    Raises:
+        ConfigError: its checkpoint is another one by now, or it sees another kind of cluster.
+    """
+    path, key = Path(teacher.name).expanduser(), "agent.warm_start teacher"
+    theirs, file = load_config_file(find_config_file(key, path)), checkpoint_file(key, path)
+    if content_digest(file) != teacher.sha256:
+        raise ConfigError(
+            f"{key}={path}: its checkpoint has changed since this run was configured; start the run anew"
+        )
+    scheduler = scheduler_of(theirs, file)
+    seen = observation_layout(theirs.scheduling, scheduler.encoding)
+    if seen != observation_layout(config.scheduling, scheduler.encoding):
+        raise ConfigError(
+            f"{key}={path}: sees env={theirs.scheduling.name}, whose clusters and windows are of another size than "
+            f"those of env={config.scheduling.name}; name a policy of the same env.num_gpus and env.max_queue_size"
+        )
+    return scheduler
 
 
 class LoadedScheduler:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ from sched_rl.agents.imitation import demonstrations
 from sched_rl.agents.schedules import num_critic_updates
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_command, load_config
+from sched_rl.config.record import config_digest
 from sched_rl.config.rules import check_training
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import ConfigError
+from sched_rl.evaluation.loading import scheduler_of, teaching_policy
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.trainer import train
 
@@ -29,6 +34,8 @@ TINY = [
     "agent.num_minibatches=2",
     "agent.total_steps=5120",
     "agent.warm_start.teacher=linear_score",
+    "agent.warm_start.simulate=none",
+    "agent.warm_start.lr_end_frac=1",
     "agent.warm_start.num_rollouts=16",
     "agent.warm_start.num_epochs=4",
 ]
@@ -172,7 +179,11 @@ def test_the_learning_rate_of_an_imitation_falls_to_its_end():
     config, _, falling = learner("agent.warm_start.lr=1e-3", "agent.warm_start.lr_end_frac=1e-6")
     told = []
     for ppo in (constant, falling):
-        ppo.imitate(config, config.agent.warm_start.teacher_agent, lambda done, agreement: told.append(done))
+        ppo.imitate(
+            config,
+            config.agent.warm_start.teacher_agent,
+            progress=lambda done, agreement: told.append(done),
+        )
     assert told == 2 * list(range(1, 17))
     moved = [
         sum(
@@ -186,3 +197,91 @@ def test_the_learning_rate_of_an_imitation_falls_to_its_end():
         for ppo in (constant, falling)
     ]
     assert 0 < moved[1] < moved[0]
+
+
+# --- a learned teacher ---
+
+QUIET = ["tracking=none", "diagnosis=none", "progress=off", "baselines=[]", "agent.total_steps=256"]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """The run folder of a small training, and its config."""
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    config = load_config("train", [*TINY, *QUIET, "agent.warm_start.num_rollouts=4"])
+    train(config, folder)
+    return folder, config
+
+
+def test_a_policy_is_taught_by_a_run_folder_or_a_checkpoint_file(learned):
+    folder, config = learned
+    (file,) = (folder / "checkpoints").glob("best_*.pt")
+    scheduler, everyone = scheduler_of(config, folder), np.ones(8, bool)
+    for path in (folder, file):
+        pupil = load_config("train", [*TINY, f"agent.warm_start.teacher={path}"])
+        teacher = pupil.agent.warm_start.teacher_agent
+        assert teacher.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+        load = partial(teaching_policy, pupil)
+        (actions, *_), *_ = demonstrations(pupil, pupil.agent, teacher, {}, 1, load_policy=load)
+        env = VectorClusterEnv(pupil.env, "rich", 8, seed=pupil.seed)
+        env.reset()
+        env.stagger(TYPICAL_STEPS_PER_JOB * 30, pupil.seed)
+        for played in actions.reshape(32, 8)[:12]:
+            assert (played == scheduler.actions(env.observation, env.action_mask, everyone)).all()
+            env.step(played)
+
+
+def test_families_can_have_learned_teachers_beside_simulated_rules(learned, tmp_path):
+    folder, _ = learned
+    simulated = "agent.warm_start.simulate=known"
+    families = [
+        "env.families=[playbook,heavy]",
+        simulated,
+        f"agent.warm_start.family_teachers.playbook={folder}",
+    ]
+    overrides = ["env=mixed", *TINY, *QUIET, *families, "agent.warm_start.num_rollouts=1"]
+    train(load_config("train", overrides), tmp_path / "run")
+    (event,) = [
+        event
+        for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()
+        if (event := json.loads(line))["kind"] == "warm_start"
+    ]
+    assert str(folder) in event["teacher"]
+    assert "simulates the rest" in event["teacher"]
+
+
+def test_a_learned_teacher_that_changed_or_sees_other_clusters_is_refused(learned, tmp_path):
+    folder, _ = learned
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    config = load_config("train", [*TINY, *QUIET, f"agent.warm_start.teacher={copy}"])
+    wider = load_config("train", [*TINY, *QUIET, "env.max_queue_size=9", f"agent.warm_start.teacher={copy}"])
+    with pytest.raises(ConfigError, match="whose clusters and windows are of another size"):
+        teaching_policy(wider, wider.agent.warm_start.teacher_agent)
+    (file,) = (copy / "checkpoints").glob("best_*.pt")
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(ConfigError, match="its checkpoint has changed since"):
+        teaching_policy(config, config.agent.warm_start.teacher_agent)
+
+
+def test_what_is_no_learned_policy_cannot_teach(tmp_path):
+    fixed = load_config("train", ["agent=sjf", *TINY[:2], *QUIET[:-1]])
+    train(fixed, tmp_path / "sjf")
+    key = "agent.warm_start.teacher"
+    for name, complaint in (
+        (tmp_path / "sjf", "agent=sjf did not learn; name the scheduler itself"),
+        (tmp_path / "none", "no such file or folder"),
+        (tmp_path, "not of a run, there is no config.yaml"),
+    ):
+        with pytest.raises(ConfigError, match=f"{key}=.*{complaint}"):
+            load_config("train", [*TINY, f"{key}={name}"])
+
+
+def test_the_digest_of_a_run_goes_by_what_its_teacher_holds_and_not_by_where_it_lies(learned, tmp_path):
+    folder, _ = learned
+    shutil.copytree(folder, tmp_path / "copy")
+    here, there = (
+        config_digest(load_config("train", [*TINY, f"agent.warm_start.teacher={path}"]))
+        for path in (folder, tmp_path / "copy")
+    )
+    assert here == there != config_digest(load_config("train", TINY))

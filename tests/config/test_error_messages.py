@@ -25,6 +25,7 @@ BASES = (
     "least_laxity, "
     f"least_work, linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
+TEACHERS = f"{BASES}, or a run folder or checkpoint of a learned policy"
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
     "choose one family, or agent.future=oracle"
@@ -197,11 +198,11 @@ TRAIN = [
         "env=lublin agent=sjf baselines=[least_laxity]",
         "agent=least_laxity: goes by due times, which jobs of env=lublin do not have; leave it out",
     ),
-    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {BASES} (did you mean sjf?)"),
-    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {BASES}"),
+    ("agent.warm_start.teacher=sfj", f"agent.warm_start.teacher=sfj: {TEACHERS} (did you mean sjf?)"),
+    ("agent.warm_start.teacher=ppo", f"agent.warm_start.teacher=ppo: {TEACHERS}"),
     (
         "env=mixed agent.warm_start.family_teachers.heavy=sfj",
-        f"agent.warm_start.family_teachers.heavy=sfj: {BASES} (did you mean sjf?)",
+        f"agent.warm_start.family_teachers.heavy=sfj: {TEACHERS} (did you mean sjf?)",
     ),
     (
         "env=mixed agent.warm_start.family_teachers.hevy=sjf",
