@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results.plan import Cell
+from analysis.results.plan import Cell, teacher_key
 from sched_rl.checkpoint import write_atomically
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_command
@@ -103,14 +103,23 @@ class Maker:
             if not (folder / CONFIG_FILE).is_file():
                 return self._config(cell.training)  # not to be evaluated yet; its digest is nobody's
             played = [path_override("checkpoint", folder)]
+        elif all(not job_outcome(folder).trouble for folder in self._teachers(cell).values()):
+            played = [path_override(key, folder) for key, folder in self._teachers(cell).items()]
         more = self._more_played if cell.seed is None else self._more
-        return load_command(primary, [*played, *cell.overrides, *always, *more], self._sources).config
+        return load_command(primary, [*cell.overrides, *played, *always, *more], self._sources).config
 
     def _place(self, cell: Cell, config: Config) -> Path:
         digest = config_digest(config)[:8]
         if cell.seed is None:
             return self._folder / "evaluations" / f"{cell.name}-{digest}.json"
         return self._folder / "runs" / f"{cell.name}-seed{cell.seed}-{digest}"
+
+    def _teachers(self, cell: Cell) -> dict[str, Path]:
+        """The folders of the trainings that a training imitates, by the key that names them."""
+        return {
+            teacher_key(family): self._place(teacher, self._config(teacher))
+            for family, teacher in cell.teachers
+        }
 
     def _checkpoint(self, cell: Cell) -> Path | None:
         if cell.training is None:
@@ -121,7 +130,12 @@ class Maker:
         return folder
 
     def _train(self, cell: Cell, config: Config, folder: Path, interrupts: Interrupts) -> None:
-        arguments = [*cell.overrides, *_TRAINED, *self._more, path_override("run.folder", folder)]
+        teachers = self._teachers(cell)
+        for teacher in teachers.values():
+            if job_outcome(teacher).trouble:
+                raise RunFolderError(f"{teacher}: is not trained to its end; make it first")
+        taught = [path_override(key, path) for key, path in teachers.items()]
+        arguments = [*cell.overrides, *taught, *_TRAINED, *self._more, path_override("run.folder", folder)]
         if resume_started_job(folder, config):
             arguments = [path_override("resume", folder)]
         with folder.with_suffix(".log").open("ab") as log:

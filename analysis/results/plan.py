@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FAMILIES = ("playbook", "light", "heavy", "bursty", "heavy_tail", "deadline", "mixed")
 HEURISTICS = (
@@ -22,14 +22,21 @@ BY_FAMILY = ("eval=family_blocks", "eval.episodes_per_block=20")
 #: Where families are judged: 600 episodes, the first 60 of which are those of the other tables. With 60 the interval
 #: of a difference is wider than most differences between good policies.
 WIDE, WIDE_BY_FAMILY = "eval.num_blocks=30", "eval.episodes_per_block=100"
-#: What may hold up the worst family: the objectives, and the plain mean closer to its teacher.
+#: Families whose own policies may teach the one for all of them: there a policy gets clear beyond the rules.
+LEARNED_TEACHERS = ("playbook", "heavy", "bursty", "heavy_tail")
+#: Smaller steps after learned teachers, which leave little to gain and much to lose.
+DISTILLED = "agent.lr=0.0003"
+#: What may hold up the worst family: the objectives, teachers that are not simulated, and learned ones.
 ROBUST: dict[str, tuple[str, ...]] = {
     **{
         objective: (f"agent/objective={objective}",)
         for objective in ("mean", "family_baseline", "group_dro", "cvar", "plr")
     },
-    "small steps": ("agent/objective=mean", "agent.lr=0.0005"),
+    "plain teachers": ("agent/objective=mean", "agent.warm_start.simulate=none"),
+    "distilled": ("agent/objective=mean", DISTILLED),
 }
+#: Whose learned teachers all trainings of `distilled` imitate, whatever their own seed.
+ROBUST_TEACHERS_SEED = 1
 #: Objectives are chosen among, so on promote; a taught policy is where it stays after a third of the default steps.
 ROBUST_STEPS = "agent.total_steps=1000000"
 JUDGED_BY_FAMILY = ("eval=family_blocks", WIDE_BY_FAMILY, "eval.split=promote")
@@ -57,19 +64,27 @@ class Cell:
         overrides: of `python -m sched_rl.evaluate` or `.train`.
         seed: of the training; None for an evaluation.
         training: whose best checkpoint an evaluation plays; None: a fixed scheduler.
+        teachers: families, and the trainings whose best checkpoints a training imitates on them.
     """
 
     name: str
     overrides: tuple[str, ...]
     seed: int | None = None
     training: Cell | None = None
+    teachers: tuple[tuple[str, Cell], ...] = ()
 
     @property
     def command(self) -> str:
         """As typed, without its folder or file."""
         module = "evaluate" if self.seed is None else "train"
         played = () if self.training is None else (f"checkpoint=RUN_FOLDER_OF_{self.training.name}",)
-        return " ".join((f"python -m sched_rl.{module}", *played, *self.overrides))
+        taught = (f"{teacher_key(family)}=RUN_FOLDER_OF_{cell.name}" for family, cell in self.teachers)
+        return " ".join((f"python -m sched_rl.{module}", *played, *self.overrides, *taught))
+
+
+def teacher_key(family: str) -> str:
+    """The key that names a family's teacher."""
+    return f"agent.warm_start.family_teachers.{family}"
 
 
 @dataclass(frozen=True)
@@ -151,9 +166,18 @@ def rivals_by_family() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*HEURISTICS, *DUE_RULES, *(tuned(env) for env in FAMILIES))))
 
 
+def _specialists(seed: int) -> tuple[tuple[str, Cell], ...]:
+    """The trainings of a seed that teach one policy for all families."""
+    return tuple((family, _ppo(family)((seed,))[0]) for family in LEARNED_TEACHERS)
+
+
 def _families(seeds: Sequence[int]) -> list[Cell]:
     cells: list[Cell] = []
-    for_all = _trained("ppo-by-family", ("agent=ppo", "env=mixed", *BY_FAMILY), BASELINE, seeds)
+    trained_as = ("agent=ppo", DISTILLED, "env=mixed", *BY_FAMILY, ROBUST_STEPS)
+    for_all = [
+        replace(cell, teachers=_specialists(int(cell.seed or 0)))
+        for cell in _trained("ppo-by-family", trained_as, BASELINE, seeds)
+    ]
     for env in FAMILIES:
         there = (f"env={env}", "eval=playbook", WIDE, "eval.split=report")
         cells += [Cell(wide_name(agent, env), (f"agent={agent}", *there)) for agent in rivals_on(env)]
@@ -178,8 +202,10 @@ def _robust(seeds: Sequence[int]) -> list[Cell]:
     for label, overrides in ROBUST.items():
         name = f"ppo-{label.replace(' ', '_')}-robust"
         trained_as = ("agent=ppo", *overrides, "env=mixed", *BY_FAMILY, ROBUST_STEPS)
+        teachers = _specialists(ROBUST_TEACHERS_SEED) if label == "distilled" else ()
+        cells += [teacher for _, teacher in teachers]
         for seed in seeds:
-            training = Cell(name, (*trained_as, "baselines=[]", f"seed={seed}"), seed)
+            training = Cell(name, (*trained_as, "baselines=[]", f"seed={seed}"), seed, teachers=teachers)
             cells += [training, Cell(judged_name(label), JUDGED_BY_FAMILY, None, training)]
     cells += [
         Cell(judged_name(agent), (f"agent={agent}", "env=mixed", *JUDGED_BY_FAMILY)) for agent in DUE_RULES

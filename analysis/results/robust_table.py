@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from analysis.results.family_tables import Judged, block_of
-from analysis.results.plan import DUE_RULES, ROBUST, judged_name
+from analysis.results.plan import (
+    DISTILLED,
+    DUE_RULES,
+    LEARNED_TEACHERS,
+    ROBUST,
+    ROBUST_TEACHERS_SEED,
+    judged_name,
+)
 from analysis.results.tables import GAP, SEED, Named, crossed, markdown
 from sched_rl.statistics import mean_interval
 
@@ -37,7 +44,9 @@ def robust_table(named: Named) -> list[str]:
         "",
         "On promote, 100 episodes a family: objectives are chosen among here, and nothing of report is read. "
         "Against `mean` trainings are paired by seed, the intervals are over trainings; against the teacher of "
-        f"`env=mixed` they are over trainings and episodes. *small steps*: `{ROBUST['small steps'][-1]}`.",
+        f"`env=mixed` they are over trainings and episodes. *plain teachers*: `{ROBUST['plain teachers'][-1]}`. "
+        f"*distilled*: `{DISTILLED}`, and on {', '.join(LEARNED_TEACHERS)} the teachers are the policies trained there "
+        f"(seed {ROBUST_TEACHERS_SEED}).",
     ]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from analysis.results import __main__ as command
 from analysis.results import family_tables, page, plan, robust_table, tables, transfer_table
 from analysis.results.making import Maker, Result
+from sched_rl.config.record import load_config_file
+from sched_rl.errors import RunFolderError
+from sched_rl.interrupts import Interrupts
 
 
 @pytest.fixture
@@ -261,3 +265,25 @@ def test_gaps_stay_gaps():
         tables.study_table,
     ):
         assert any("…" in line for line in table({}))
+
+
+def test_a_training_that_learned_teachers_begin_waits_for_them_and_names_their_folders(tmp_path):
+    smoke = ["debug=smoke", "diagnosis=none"]
+    cells = next(each for each in plan.TABLES if each.name == "families").cells((1,))
+    taught = next(cell for cell in cells if cell.name == "ppo-by-family")
+    assert [family for family, _ in taught.teachers] == list(plan.LEARNED_TEACHERS)
+    assert "agent.warm_start.family_teachers.heavy=RUN_FOLDER_OF_ppo-heavy" in taught.command
+    taught = dataclasses.replace(taught, teachers=taught.teachers[:1])
+    ((_, teacher),) = taught.teachers
+    maker = Maker(tmp_path, smoke)
+    with Interrupts() as interrupts:
+        with pytest.raises(RunFolderError, match="ppo-playbook.*not trained to its end; make it first"):
+            maker.make(taught, interrupts)
+        for cell in (teacher, taught):
+            assert maker.read(cell) is None
+            maker.make(cell, interrupts)
+            assert maker.read(cell) is not None
+    (folder,) = (tmp_path / "runs").glob("ppo-by-family-seed1-*/")
+    start = load_config_file(folder / "config.yaml").agent.warm_start
+    assert Path(start.family_teachers["playbook"]).name.startswith("ppo-playbook-seed1-")
+    assert start.family_teacher_agents["playbook"].kind == "policy"
