@@ -238,7 +238,7 @@ class _Training:
 
     def _begin(self, progress: Progress) -> None:
         """Judge the untrained policy, the first point of every curve; or say where a resumed run stands."""
-        if self._update > 0:
+        if self._saved_update >= 0:
             best, steps = self._best, self._best.update * self._steps_per_update
             progress.best_so_far(best.mean_return, best.min_block_return, steps)
             return

@@ -23,6 +23,7 @@ from sched_rl.config.rules import check_training
 from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import ConfigError
 from sched_rl.evaluation.loading import scheduler_of, teaching_policy
+from sched_rl.interrupts import Interrupts
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.trainer import train
 
@@ -285,3 +286,24 @@ def test_the_digest_of_a_run_goes_by_what_its_teacher_holds_and_not_by_where_it_
         for path in (folder, tmp_path / "copy")
     )
     assert here == there != config_digest(load_config("train", TINY))
+
+
+def test_a_run_that_is_stopped_before_its_first_update_is_taught_once(tmp_path, monkeypatch):
+    overrides = [*TINY, *QUIET, "agent.total_steps=768", "agent.warm_start.num_rollouts=2"]
+    whole = train(load_config("train", overrides), tmp_path / "whole")
+
+    class Stopped(Interrupts):
+        def __init__(self):
+            super().__init__()
+            self.requested = "SIGINT"
+
+    config, folder = load_config("train", overrides), tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        patch.setattr("sched_rl.trainer.Interrupts", Stopped)
+        assert train(config, folder).exit_code == 130
+    resumed = train(config, folder, resume=folder)
+    events = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert events.count("warm_start") == 1
+    assert (resumed.last_mean_return, resumed.updates) == (whole.last_mean_return, 3)
+    rows = [(tmp_path / name / "metrics.csv").read_text().splitlines() for name in ("whole", "stopped")]
+    assert rows[0] == rows[1]

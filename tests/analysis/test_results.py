@@ -277,7 +277,7 @@ def test_a_training_that_learned_teachers_begin_waits_for_them_and_names_their_f
     ((_, teacher),) = taught.teachers
     maker = Maker(tmp_path, smoke)
     with Interrupts() as interrupts:
-        with pytest.raises(RunFolderError, match="ppo-playbook.*not trained to its end; make it first"):
+        with pytest.raises(RunFolderError, match=r"ppo-playbook.*not trained to its end; make it first"):
             maker.make(taught, interrupts)
         for cell in (teacher, taught):
             assert maker.read(cell) is None
