@@ -26,11 +26,10 @@ SETTINGS = {
     "heavy4": ("env=heavy", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "bursty8": ("env=bursty", "env.heavy_tail_frac=0.25"),
     "event8": ("env=heavy", "env.step=event", "env.jobs_per_episode=60"),
-    # The learning rate of a random start there when the halves were declared.
-    "playbook8": ("env=playbook", "agent.lr=0.01"),
+    "playbook8": ("env=playbook",),
     "tail4": ("env=heavy_tail", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "bursty4": ("env=bursty", "env.num_gpus=4", "env.jobs_per_episode=60"),
-    "playbook4": ("env=playbook", "env.num_gpus=4", "env.jobs_per_episode=60", "agent.lr=0.01"),
+    "playbook4": ("env=playbook", "env.num_gpus=4", "env.jobs_per_episode=60"),
     "light8": ("env=light", "env.arrival_span=62000"),
     "deadline8": ("env=deadline", "env.arrival_span=21280"),
     "long8": ("env=heavy", "env.heavy_tail_frac=0.4"),
@@ -79,6 +78,9 @@ UNCONFIRMED = {
 }
 
 HEALTHY = "healthy"
+#: Settings whose env had no keys of its own for what learns when the halves were declared, and what healthy runs had.
+_THEN_PLAIN = ("tail8", "bursty8", "playbook8", "tail4", "bursty4", "playbook4")
+_PLAIN_START = ("agent.lr=0.01", "agent.update_epochs=8")
 #: What pathologies start from, no failure itself.
 CONTROL = "control"
 
@@ -108,7 +110,8 @@ class PlannedRun:
     @property
     def overrides(self) -> tuple[str, ...]:
         """What `python -m sched_rl.train` is given."""
-        return (f"pathology={self.kind}", *SETTINGS[self.setting], f"seed={self.seed}")
+        pinned = _PLAIN_START if self.kind == HEALTHY and self.setting in _THEN_PLAIN else ()
+        return (f"pathology={self.kind}", *SETTINGS[self.setting], *pinned, f"seed={self.seed}")
 
 
 def planned_runs(half: str, kinds: tuple[str, ...] | None = None) -> Iterator[PlannedRun]:
