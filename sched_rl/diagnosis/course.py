@@ -97,7 +97,7 @@ class CourseSignals(EvaluationSignals):
         """
         is_early = drop.best <= max(1.0, self.limits.early_frac * (self.num_evals - 1))
         below = [self.is_below(drop.best, e) for e in range(drop.best + 1, self.num_evals)]
-        since = below[below.index(True) :]
+        since = below[below.index(True) :] if True in below else []  # none: clear on average only
         came_back = any(not now and not after for now, after in pairwise(since))
         return is_early and not came_back and not self.is_above(0, drop.best)
 
