@@ -41,6 +41,7 @@ class LiveDiagnosis:
         self._rows = _GrowingColumns()
         self._evaluations: _GrowingEvaluations | None = None
         self._open: dict[str, int] = {}
+        self._has_failed = False
         self._baselines: Any = None
 
     def observe(self, observation: Observation) -> Reaction | None:
@@ -53,7 +54,17 @@ class LiveDiagnosis:
         self._evaluations.append(observation.update, observation.evaluation)
         if self._baselines is None:
             self._baselines = baseline_scores(read_baselines(self._folder), self._folder)
-        self.diagnosis = diagnose(self.curves, self._limits)
+        try:
+            self.diagnosis = diagnose(self.curves, self._limits)
+        except (
+            Exception
+        ) as error:  # a fault of ours must not cost a training; `sched_rl.diagnose` shows it whole
+            if self._has_failed:
+                return None
+            self._has_failed = True
+            fault = f"{type(error).__name__}: {error}"
+            note = f"the diagnosis failed at update {observation.update} ({fault}); the training goes on"
+            return Reaction((note,), ({"kind": "diagnosis_failed", "error": fault},), {})
         return self._reaction(self.diagnosis, observation.update)
 
     @property

@@ -132,3 +132,15 @@ def test_diagnosis_none_is_silent(tmp_path, capsys):
     assert main([*TINY, "diagnosis=none", "eval.episodes_per_block=1", f"run.folder={folder}"]) == 0
     assert "diagnose it:" not in capsys.readouterr().out
     assert not [event for event in read_events(folder) if event["kind"].startswith("finding")]
+
+
+def test_a_fault_of_the_diagnosis_costs_no_training(tmp_path, monkeypatch):
+    def fail(curves, limits):
+        raise ValueError("True is not in list")
+
+    monkeypatch.setattr("sched_rl.diagnosis.live.diagnose", fail)
+    live, reactions = replay(healthy(0), tmp_path / "run")
+    (reaction,) = reactions.values()  # said once, not at every evaluation
+    assert "the diagnosis failed at update" in reaction.notes[0]
+    assert reaction.events[0]["kind"] == "diagnosis_failed"
+    assert live.diagnosis is None

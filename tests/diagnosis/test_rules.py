@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sched_rl.diagnosis.curves import BaselineScores
-from sched_rl.diagnosis.engine import diagnose
+from sched_rl.diagnosis.engine import default_thresholds, diagnose, run_settings
 from sched_rl.diagnosis.registry import all_rules
+from sched_rl.diagnosis.signals import Signals
 from tests.diagnosis.synthetic import EVALS, UPDATES, bare, collapse, healthy, pathological, rise
 
 SIGNATURES = {
@@ -299,3 +300,12 @@ def test_a_bare_block_that_gives_back_little_of_the_gain_is_not_brittle():
     fallen = means - 0.01 - 0.035 * (np.arange(EVALS + 1) >= 17)
     curves = healthy(block_means=np.stack([fallen, means, means + 0.01], 1))
     assert diagnose(bare(curves)).primary == "healthy"
+
+
+def test_a_fall_that_is_clear_on_average_alone_is_judged_too(monkeypatch):
+    fallen = np.where(np.arange(EVALS + 1) < 3, 1.1, 0.9)
+    signals = Signals(healthy(mean=fallen), run_settings(healthy(mean=fallen)), default_thresholds())
+    drop = signals.drop
+    assert drop is not None
+    monkeypatch.setattr(type(signals), "is_below", lambda self, best, later: False)
+    assert signals.is_early_best(drop)
