@@ -79,7 +79,7 @@ UNCONFIRMED = {
 
 HEALTHY = "healthy"
 #: Settings whose env had no keys of its own for what learns when the halves were declared, and what healthy runs had.
-_THEN_PLAIN = ("tail8", "bursty8", "playbook8", "tail4", "bursty4", "playbook4")
+_THEN_PLAIN = ("tail8", "bursty8", "tail4", "bursty4")
 _PLAIN_START = ("agent.lr=0.01", "agent.update_epochs=8")
 #: What pathologies start from, no failure itself.
 CONTROL = "control"
