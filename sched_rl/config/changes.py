@@ -29,7 +29,8 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 
 def shortened(found: list[str]) -> str:
-    """Differences in a line, the first of many."""
+    """Differences in a line, the first of many: another env or agent by its name, ahead of the keys that it brings."""
+    found = sorted(found, key=lambda each: not each.partition(":")[0].endswith(".name"))
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return "; ".join(found[:_SHOWN]) + more
 

@@ -268,7 +268,7 @@ def test_gaps_stay_gaps():
 
 
 def test_a_training_that_learned_teachers_begin_waits_for_them_and_names_their_folders(tmp_path):
-    smoke = ["debug=smoke", "diagnosis=none"]
+    smoke = ["debug=smoke", "diagnosis=none", "agent.total_steps=512", "eval.episodes_per_block=2"]
     cells = next(each for each in plan.TABLES if each.name == "families").cells((1,))
     taught = next(cell for cell in cells if cell.name == "ppo-by-family")
     assert [family for family, _ in taught.teachers] == list(plan.LEARNED_TEACHERS)
