@@ -103,8 +103,10 @@ class Maker:
             if not (folder / CONFIG_FILE).is_file():
                 return self._config(cell.training)  # not to be evaluated yet; its digest is nobody's
             played = [path_override("checkpoint", folder)]
-        elif all(not job_outcome(folder).trouble for folder in self._teachers(cell).values()):
-            played = [path_override(key, folder) for key, folder in self._teachers(cell).items()]
+        else:
+            teachers = self._teachers(cell)
+            if not any(job_outcome(folder).trouble for folder in teachers.values()):
+                played = [path_override(key, folder) for key, folder in teachers.items()]
         more = self._more_played if cell.seed is None else self._more
         return load_command(primary, [*cell.overrides, *played, *always, *more], self._sources).config
 
@@ -125,15 +127,13 @@ class Maker:
         if cell.training is None:
             return None
         folder = self._place(cell.training, self._config(cell.training))
-        if job_outcome(folder).trouble:
-            raise RunFolderError(f"{folder}: is not trained to its end; make it first")
+        _refuse_unfinished(folder)
         return folder
 
     def _train(self, cell: Cell, config: Config, folder: Path, interrupts: Interrupts) -> None:
         teachers = self._teachers(cell)
         for teacher in teachers.values():
-            if job_outcome(teacher).trouble:
-                raise RunFolderError(f"{teacher}: is not trained to its end; make it first")
+            _refuse_unfinished(teacher)
         taught = [path_override(key, path) for key, path in teachers.items()]
         arguments = [*cell.overrides, *taught, *_TRAINED, *self._more, path_override("run.folder", folder)]
         if resume_started_job(folder, config):
@@ -155,6 +155,11 @@ class Maker:
                         process.wait()
         if process.returncode != 0 and not interrupts.requested:
             raise RunFolderError(f"{folder}: its training failed; see {log.name}")
+
+
+def _refuse_unfinished(training: Path) -> None:
+    if job_outcome(training).trouble:
+        raise RunFolderError(f"{training}: is not trained to its end; make it first")
 
 
 def _evaluate(config: Config, path: Path, checkpoint: Path | None) -> None:
