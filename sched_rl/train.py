@@ -49,6 +49,8 @@ def run_training(
         check_guard(command.config)
     given = command.options["resume"]
     resume = Path(given) if given is not None else None
+    if resume is None and (interrupted := _train_teachers(command.teachers)):
+        return interrupted
     if resume is not None:
         check_resumable(resume)
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
@@ -59,6 +61,18 @@ def run_training(
     # The jobs of a multirun are grouped by its folder's name.
     tags = {} if default_folder is None else {"sweep_id": default_folder.parent.name}
     return train(command.config, folder, resume, watching, tags)
+
+
+def _train_teachers(teachers: Sequence[Config]) -> TrainResult | None:
+    if not teachers:
+        return None
+    from sched_rl.config.load import Command
+    from sched_rl.teacher_training import train_teachers
+
+    def train(config: Config, resume: Path | None) -> TrainResult:
+        return run_training(Command(config, {"resume": None if resume is None else str(resume)}))
+
+    return train_teachers(teachers, train)
 
 
 def _watching(config: Config, folder: Path) -> list[TrainingObserver]:

@@ -256,7 +256,8 @@ class _Training:
         config, teacher = self._session.config, self._agent.warm_start.teacher_agent
         if teacher is None:
             return
-        named = ", ".join(dict.fromkeys((teacher.name, *self._agent.warm_start.family_teachers.values())))
+        teachers = (teacher, *self._agent.warm_start.family_teacher_agents.values())
+        named = ", ".join(dict.fromkeys(getattr(each, "folder", each.name) for each in teachers))
         if self._agent.warm_start.simulate == "known":
             named += " (and simulates the rest once all jobs have arrived)"
         progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")

@@ -25,6 +25,7 @@ LAYERS = (
     {"diagnosis", "pathologies", "tracking", "observers"},
     {"reporting", "progress"},
     {"trainer", "run_session", "evaluator", "diagnoser"},
+    {"teacher_training"},
     {"train", "evaluate", "diagnose", "command_line", "command_help", "multirun", "sweep_job"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

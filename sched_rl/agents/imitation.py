@@ -25,7 +25,7 @@ from sched_rl.agents.rollout import forbid_voluntary_waits
 from sched_rl.config.schema import (
     Config,
     EnvConfig,
-    PolicyTeacherConfig,
+    LearnedTeacherConfig,
     PpoConfig,
     RolloutConfig,
     TeacherConfig,
@@ -42,7 +42,7 @@ _BATCH = 256
 
 
 #: Loads a learned teacher.
-LoadPolicy = Callable[[PolicyTeacherConfig], Scheduler]
+LoadPolicy = Callable[[LearnedTeacherConfig], Scheduler]
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,14 @@ def _agreement(
     return float(torch.cat(same).float().mean())
 
 
-def _no_policy(teacher: PolicyTeacherConfig) -> Scheduler:
+def _no_policy(teacher: LearnedTeacherConfig) -> Scheduler:
     raise ConfigError(f"{teacher.name}: nobody here can load a learned teacher")
 
 
 def _scheduler(
     teacher: TeacherConfig, simulate: Literal["none", "known"], load_policy: LoadPolicy
 ) -> Scheduler:
-    if isinstance(teacher, PolicyTeacherConfig):
+    if isinstance(teacher, LearnedTeacherConfig):
         return load_policy(teacher)
     if simulate == "none":
         return build_scheduler(teacher)

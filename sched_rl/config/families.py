@@ -40,6 +40,10 @@ PLAIN_LEARNER = "ppo"
 BASE_KINDS = ("priority_rule", "linear_score", "laxity_score")
 
 
+#: In `agent.warm_start.family_teachers`: train PPO on that family alone, and imitate it.
+TRAINED = "trained"
+
+
 def add_families(tree: dict[str, Any], sources: ConfigSources, recorded: Mapping[str, Any]) -> None:
     """Fill `families` with the env config of every family that env and eval name, in place.
 
@@ -117,11 +121,20 @@ def _add_followed(
         return
     options = {option: dict(sources.option("agent", option)["agent"]) for option in sources.options("agent")}
     allowed = [option for option, agent in options.items() if agent.get("kind") in kinds]
+    if name == TRAINED:
+        raise ConfigError(
+            f"{key}={TRAINED}: only the teacher of a family that env.families lists can be, of a new run; "
+            "name a scheduler, a run folder or a checkpoint"
+        )
     if name not in allowed and name_key == "teacher" and is_path(name):
         node[filled_key] = policy_teacher(key, name)
         return
     if name not in allowed:
-        other = ", or a run folder or checkpoint of a learned policy" if name_key == "teacher" else ""
+        other = (
+            ", a run folder or checkpoint of a learned policy, or, of a family, trained"
+            if name_key == "teacher"
+            else ""
+        )
         raise ConfigError(
             f"{key}={name}: must be a scheduler whose actions follow from the state: {one_of(allowed)}{other}"
             f"{did_you_mean(name, allowed)}"

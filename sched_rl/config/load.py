@@ -32,6 +32,12 @@ from sched_rl.config.safety import refuse_arguments
 from sched_rl.config.schema import Config
 from sched_rl.config.site_rules import suit_site
 from sched_rl.config.sweeps import complete_sweep
+from sched_rl.config.trained_teacher import (
+    families_to_train_on,
+    in_its_folder,
+    teacher_overrides,
+    trained_teacher,
+)
 from sched_rl.config.trees import merged, replace_group
 from sched_rl.config.values import resolve, set_value
 from sched_rl.errors import ConfigError
@@ -43,10 +49,15 @@ COMMAND_KEYS = {"train": ("resume", _INSIST), "evaluate": ("checkpoint", "output
 
 @dataclass(frozen=True)
 class Command:
-    """A checked configuration and the paths that a command takes beside it, key to text or None."""
+    """A checked configuration and the paths that a command takes beside it, key to text or None.
+
+    Attributes:
+        teachers: configurations of the runs that make the policies which `config` imitates, to be run first.
+    """
 
     config: Config
     options: dict[str, str | None]
+    teachers: tuple[Config, ...] = ()
 
 
 def load_config(primary: str, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Config:
@@ -107,8 +118,11 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
     refuse_idle_keys([override.key_or_group for override in values], plain)
     add_families(plain, sources, recorded.get("families") or {})
     add_baselines(plain, sources, recorded.get("baseline_agents") or {})
-    if isinstance(plain.get("agent"), dict):
-        add_followed(plain["agent"], sources)
+    teachers: list[Config] = []
+    if isinstance(agent := plain.get("agent"), dict):
+        if primary == "train" and recorded_run is None:
+            teachers = _add_trained_teachers(plain, [*choices, *values], sources)
+        add_followed(agent, sources)
     complete_sweep(plain)
     config = tree_to_config(plain)
     check_config(config)
@@ -116,7 +130,19 @@ def _load_command(primary: str, overrides: Sequence[str], sources: ConfigSources
         check_training(config)
         if recorded and not insists:
             _refuse_changes(recorded, config, options["resume"])
-    return Command(config, options)
+    return Command(config, options, tuple(teachers))
+
+
+def _add_trained_teachers(
+    tree: dict[str, Any], given: Sequence[Override], sources: ConfigSources
+) -> list[Config]:
+    """Fill in the teachers that are trained first, in place; returns the configurations that train them."""
+    agent, teachers = tree["agent"], list[Config]()
+    for family in families_to_train_on(agent, tree.get("families") or {}):
+        training = _load_command("train", teacher_overrides(family, tree.get("seed"), given), sources)
+        teachers.append(in_its_folder(family, training.config))
+        agent["warm_start"].setdefault("family_teacher_agents", {})[family] = trained_teacher(teachers[-1])
+    return teachers
 
 
 def _refuse_changes(recorded: dict[str, Any], config: Config, folder: str | None) -> None:

@@ -272,8 +272,23 @@ class PolicyTeacherConfig:
     sha256: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainedTeacherConfig:
+    """A policy that is trained first, on one family alone with the defaults there.
+
+    `folder` is its run's, `recipe` the digest of that run's configuration: the same recipe is trained once.
+    """
+
+    kind: Literal["trained"]
+    name: str
+    folder: str
+    recipe: str
+
+
+#: Teachers that learned.
+LearnedTeacherConfig = PolicyTeacherConfig | TrainedTeacherConfig
 #: Whom a policy can imitate.
-TeacherConfig = StateRuleConfig | PolicyTeacherConfig
+TeacherConfig = StateRuleConfig | PolicyTeacherConfig | TrainedTeacherConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sched_rl.config.policy_teacher import checkpoint_file, content_digest
-from sched_rl.config.record import CONFIG_FILE, load_config_file
+from sched_rl.config.record import CONFIG_FILE, config_digest, load_config_file
 from sched_rl.config.recorded import find_config_file
-from sched_rl.config.schema import Config, EnvConfig, PolicyTeacherConfig, PpoConfig
+from sched_rl.config.schema import Config, EnvConfig, LearnedTeacherConfig, PpoConfig, TrainedTeacherConfig
 from sched_rl.config.sites import SiteConfig
 from sched_rl.envs.layout import ObservationLayout, observation_layout
 from sched_rl.errors import ConfigError
@@ -44,7 +44,7 @@ def scheduler_of(config: Config, checkpoint: Path | None) -> Scheduler:
     return LearnedScheduler(policy.actions, agent.network.observation)
 
 
-def teaching_policy(config: Config, teacher: PolicyTeacherConfig) -> Scheduler:
+def teaching_policy(config: Config, teacher: LearnedTeacherConfig) -> Scheduler:
     """A learned scheduler that a policy of another run imitates.
 
     Args:
@@ -54,9 +54,14 @@ def teaching_policy(config: Config, teacher: PolicyTeacherConfig) -> Scheduler:
     Raises:
         ConfigError: its checkpoint is another one by now, or it sees another kind of cluster.
     """
-    path, key = Path(teacher.name).expanduser(), "agent.warm_start teacher"
+    key = "agent.warm_start teacher"
+    path = Path(teacher.folder if isinstance(teacher, TrainedTeacherConfig) else teacher.name).expanduser()
     theirs, file = load_config_file(find_config_file(key, path)), checkpoint_file(key, path)
-    if content_digest(file) != teacher.sha256:
+    if isinstance(teacher, TrainedTeacherConfig):
+        is_as_named = config_digest(theirs) == teacher.recipe
+    else:
+        is_as_named = content_digest(file) == teacher.sha256
+    if not is_as_named:
         raise ConfigError(
             f"{key}={path}: its checkpoint has changed since this run was configured; start the run anew"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from analysis.benchmarks.parity import page
 from analysis.benchmarks.parity.__main__ import main
 from analysis.benchmarks.parity.page import OURS, PEER
-from analysis.benchmarks.parity.problems import POINTS, load_problem
+from analysis.benchmarks.parity.problems import POINTS, PROBLEMS, UNSHUFFLED, load_problem
 
 pytest.importorskip("sb3_contrib")
 
@@ -36,10 +37,20 @@ def test_both_begin_with_the_same_policy_and_the_same_command_goes_on(tmp_path, 
     assert text.count("| cartpole |") == 2
     assert "seeds=2 agent.total_steps=2560" in text
     assert "cartpole 2,560 steps" in text
+    assert re.search(r"further apart than \d\.\de-\d\d \(cartpole\)", text)
     assert (tmp_path / "parity.png").is_file()
     capsys.readouterr()
     assert main(arguments) == 0
     assert "seed 1" not in capsys.readouterr().out, "nothing is trained twice"
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_same_rollouts_teach_both_the_same(name):
+    from analysis.benchmarks.parity.same_update import largest_weight_difference
+
+    assert largest_weight_difference(load_problem(name, 1, [UNSHUFFLED])) < 1e-5
+    only_ours = load_problem(name, 1, [UNSHUFFLED, "agent.value_lr_scale=2"])
+    assert largest_weight_difference(only_ours) > 1e-4, "the difference sees what only one of the two does"
 
 
 def test_an_area_is_that_under_the_curve_and_pairs_are_of_equal_seeds():

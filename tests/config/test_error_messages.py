@@ -25,7 +25,7 @@ BASES = (
     "least_laxity, "
     f"least_work, linear_score, {TUNED}, longest, narrowest, priority, saf, sjf, unicep or wfp3"
 )
-TEACHERS = f"{BASES}, or a run folder or checkpoint of a learned policy"
+TEACHERS = f"{BASES}, a run folder or checkpoint of a learned policy, or, of a family, trained"
 MIXTURE = (
     "agent.future=model cannot resample the arrivals of env=mixed, whose episodes do not say which family they are of; "
     "choose one family, or agent.future=oracle"
@@ -203,6 +203,11 @@ TRAIN = [
     (
         "env=mixed agent.warm_start.family_teachers.heavy=sfj",
         f"agent.warm_start.family_teachers.heavy=sfj: {TEACHERS} (did you mean sjf?)",
+    ),
+    (
+        "agent.warm_start.teacher=trained",
+        "agent.warm_start.teacher=trained: only the teacher of a family that env.families lists can be, of a new run; "
+        "name a scheduler, a run folder or a checkpoint",
     ),
     (
         "env=mixed agent.warm_start.family_teachers.hevy=sjf",

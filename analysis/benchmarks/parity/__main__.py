@@ -24,7 +24,8 @@ import numpy as np
 from analysis.benchmarks.arguments import count, names_among, read_arguments
 from analysis.benchmarks.parity.learning import learning_curve
 from analysis.benchmarks.parity.page import OURS, PEER, Curves, write_page
-from analysis.benchmarks.parity.problems import POINTS, PROBLEMS, load_problem
+from analysis.benchmarks.parity.problems import POINTS, PROBLEMS, UNSHUFFLED, load_problem
+from analysis.benchmarks.parity.same_update import largest_weight_difference
 from sched_rl.checkpoint import write_atomically
 from sched_rl.config.record import config_digest
 from sched_rl.errors import ConfigError, SchedRLError
@@ -62,6 +63,10 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
     if not page.absolute().parent.is_dir():
         raise ConfigError(f"output={page}: there is no folder {page.parent}")
     folder.mkdir(parents=True, exist_ok=True)
+    apart = {
+        name: largest_weight_difference(load_problem(name, seed=1, more=[*more, UNSHUFFLED]))
+        for name in names
+    }
     for name, player, seed in _planned(names, num_seeds):
         path = _place(folder, name, player, seed, more)
         if interrupts.requested or path.is_file():
@@ -76,8 +81,10 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
             f"{name}, {player}, seed {seed}: area {np.trapezoid(curve) / (POINTS - 1):.3f}, {seconds:.0f} s",
             flush=True,
         )
-        write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, num_seeds, more)
-    write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, num_seeds, more)
+        write_page(
+            page, {each: _read(folder, each, num_seeds, more) for each in names}, apart, num_seeds, more
+        )
+    write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, apart, num_seeds, more)
     print(f"wrote {page}")
 
 
@@ -91,7 +98,7 @@ def _planned(names: Sequence[str], num_seeds: int) -> Iterator[tuple[str, str, i
 
 def _place(folder: Path, name: str, player: str, seed: int, more: Sequence[str]) -> Path:
     digest = config_digest(load_problem(name, seed, more).config)[:8]
-    return folder / f"{name}-{player}-seed{seed}-{digest}.json"
+    return folder / f"{name}-{player}-seed{seed}-{digest}.sampled.json"
 
 
 def _read(folder: Path, name: str, num_seeds: int, more: Sequence[str]) -> Curves:

@@ -1,4 +1,8 @@
-"""The learning curve of a training: the greedy policy's mean return on val, at equal steps for both."""
+"""The learning curve of a training: the mean return on val of the policy that learns, at equal steps for both.
+
+The policy acts as it does while it learns, by chance: its most probable action jumps from one point to the next, above
+all early, and hides in a handful of trainings what is to be compared. Both draw with the same random numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from analysis.benchmarks.parity.problems import POINTS, Problem
 from sched_rl.agents import build_ppo
 from sched_rl.agents.environment import VectorEnvironment
-from sched_rl.agents.networks import build_network
+from sched_rl.agents.networks import ActorCritic, build_network
 from sched_rl.config.schema import GymnasiumEnvConfig
 from sched_rl.envs.gymnasium_vector import GymnasiumVectorEnv
 from sched_rl.envs.layout import observation_layout
@@ -24,30 +29,28 @@ from sched_rl.evaluation.summary import evaluate
 class Player(Protocol):
     """Somebody who learns."""
 
+    @property
+    def network(self) -> ActorCritic:
+        """Whose logits are the policy."""
+
     def play(self, updates: int) -> None:
         """Some updates."""
-
-    def greedy(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The most probable action of each state."""
 
 
 class Ours:
     """This project's PPO."""
 
     def __init__(self, problem: Problem) -> None:
-        self._env = make_env(problem)
-        self._env.reset()
-        self._ppo = build_ppo(problem.agent, self._env.layout, problem.config.seed)
+        self.env = make_env(problem)
+        self.env.reset()
+        self.ppo = build_ppo(problem.agent, self.env.layout, problem.config.seed)
+        self.network: ActorCritic = self.ppo.network
 
     def play(self, updates: int) -> None:
         """Some updates."""
         for _ in range(updates):
-            self._ppo.collect(self._env)
-            self._ppo.update()
-
-    def greedy(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The most probable action of each state."""
-        return self._ppo.greedy_actions(observation, action_mask)
+            self.ppo.collect(self.env)
+            self.ppo.update()
 
 
 class MaskablePeer:
@@ -62,7 +65,7 @@ class MaskablePeer:
         agent, seed = problem.agent, problem.config.seed
         layout = observation_layout(problem.config.env, agent.network.observation)
         self._steps = agent.num_envs * agent.rollout_steps
-        self._model: Any = MaskablePPO(
+        self.model: Any = MaskablePPO(
             NetworkPolicy,
             SharedVecEnv(make_env(problem)),
             learning_rate=agent.lr,
@@ -80,18 +83,30 @@ class MaskablePeer:
             seed=seed,
             device="cpu",
         )
+        self.network: ActorCritic = self.model.policy.network
 
     def play(self, updates: int) -> None:
         """Some updates."""
-        self._model.learn(updates * self._steps, log_interval=None, reset_num_timesteps=False)
-
-    def greedy(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The most probable action of each state."""
-        chosen, _ = self._model.predict(observation, action_masks=action_mask, deterministic=True)
-        return np.asarray(chosen, np.int64)
+        self.model.learn(updates * self._steps, log_interval=None, reset_num_timesteps=False)
 
 
 PLAYERS: dict[str, Callable[[Problem], Player]] = {"ours": Ours, "maskable_ppo": MaskablePeer}
+
+
+class SampledPolicy:
+    """A network's actions, drawn (Gumbel's trick)."""
+
+    def __init__(self, network: ActorCritic, seed: int) -> None:
+        self._network, self._generator = network, np.random.default_rng(seed)
+
+    def actions(self, observation: NDArray[np.float32], action_mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """An action for each state, (M,)."""
+        with torch.no_grad():
+            logits = (
+                self._network.logits(torch.from_numpy(np.ascontiguousarray(observation))).double().numpy()
+            )
+        noisy = logits + self._generator.gumbel(size=logits.shape)
+        return np.asarray(np.where(action_mask, noisy, -np.inf).argmax(axis=1))
 
 
 def make_env(problem: Problem) -> VectorEnvironment:
@@ -104,11 +119,10 @@ def make_env(problem: Problem) -> VectorEnvironment:
 
 def learning_curve(player: str, problem: Problem, is_over: Callable[[], bool]) -> list[float] | None:
     """Mean returns on val at `POINTS` equally spaced points, the untrained policy's first; None when stopped."""
-    import torch
-
     torch.set_num_threads(problem.config.threads)
     config, learner = problem.config, PLAYERS[player](problem)
-    scheduler = LearnedScheduler(learner.greedy, problem.agent.network.observation)
+    policy = SampledPolicy(learner.network, config.seed)
+    scheduler = LearnedScheduler(policy.actions, problem.agent.network.observation)
     blocks, curve = make_blocks(config.eval, config.env, config.families, "val"), list[float]()
     for point in range(POINTS):
         if is_over():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.benchmarks.parity.problems import POINTS, load_problem
+from analysis.benchmarks.parity.problems import POINTS, UPDATES, load_problem
 from analysis.results.tables import markdown
 from sched_rl.checkpoint import write_atomically
 from sched_rl.reporting import style
@@ -49,12 +49,19 @@ def reach(curves: Curves) -> float:
     return float(np.max(means) - np.min(means)) if means else float("nan")
 
 
-def write_page(path: Path, found: Mapping[str, Curves], num_seeds: int, more: Sequence[str]) -> None:
+def write_page(
+    path: Path,
+    found: Mapping[str, Curves],
+    apart: Mapping[str, float],
+    num_seeds: int,
+    more: Sequence[str],
+) -> None:
     """Write the page and its picture beside it.
 
     Args:
         path: of the Markdown file.
         found: problem to curves.
+        apart: problem to what `largest_weight_difference` found.
         num_seeds: trainings asked for.
         more: overrides that everything was made with.
     """
@@ -64,6 +71,8 @@ def write_page(path: Path, found: Mapping[str, Curves], num_seeds: int, more: Se
         "# The same PPO as MaskablePPO?",
         "",
         *_introduction(found, num_seeds, more),
+        "",
+        *_sameness(apart),
         "",
         *markdown(head, rows),
     ]
@@ -80,9 +89,17 @@ def _introduction(found: Mapping[str, Curves], num_seeds: int, more: Sequence[st
     )
     return [
         f"`{command}`: {', '.join(steps)}. Same environment, network with its initial weights, and hyperparameters; "
-        "what only one of the two has is off. A curve is the greedy policy's mean return on 20 episodes of val, the "
-        "area is divided by its width, trainings are paired by seed. MaskablePPO against itself on other seeds, half "
-        "as many pairs, is what chance alone does.",
+        "what only one of the two has is off. A curve is the mean return on 20 episodes of val of the policy as it "
+        "learns, its actions drawn with the same random numbers for both; the area is divided by its width, trainings "
+        "are paired by seed. MaskablePPO against itself on other seeds, half as many pairs, is what chance alone does.",
+    ]
+
+
+def _sameness(apart: Mapping[str, float]) -> list[str]:
+    found = ", ".join(f"{difference:.1e} ({name})" for name, difference in apart.items())
+    return [
+        f"Given the very same {UPDATES} rollouts, each its own advantages, losses, clipping and optimizer, no weight "
+        f"of the two is further apart than {found}: what differs below is chance.",
     ]
 
 

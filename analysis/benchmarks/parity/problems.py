@@ -25,16 +25,20 @@ COMMON = (
     *("eval.num_blocks=1", "eval.episodes_per_block=20"),  # looking costs less than learning
 )
 PROBLEMS: dict[str, tuple[str, ...]] = {
+    # Long enough for both to learn it, in steps small enough that what is off is not missed.
     "playbook": (
-        *("agent=ppo", "agent/network=mlp", "env=playbook", "baselines=[]"),
-        *("agent.network.hidden_sizes=[64,64]", "agent.num_envs=16", "agent.rollout_steps=128"),
-        *("agent.num_minibatches=8", "agent.update_epochs=4", "agent.lr=3e-4", "agent.gamma=0.99"),
-        *("agent.gae_lambda=0.95", "agent.ent_coef=0.01", "agent.total_steps=122880"),
+        *("agent=ppo", "agent/network=scorer", "env=playbook", "baselines=[]"),
+        *("agent.num_envs=64", "agent.rollout_steps=128", "agent.num_minibatches=8", "agent.update_epochs=4"),
+        *("agent.lr=1e-3", "agent.total_steps=983040"),
     ),
     "cartpole": ("experiment=cartpole", "agent.total_steps=61440"),
 }
 #: How often a curve is looked at, the untrained policy included.
 POINTS = 11
+#: Updates from the same rollouts; after more, rounding has moved some sample across a clamp, and the two part.
+UPDATES = 3
+#: One minibatch holds all samples: each of the two shuffles with a generator of its own.
+UNSHUFFLED = "agent.num_minibatches=1"
 
 
 @dataclass(frozen=True)
