@@ -24,16 +24,16 @@ BY_FAMILY = ("eval=family_blocks", "eval.episodes_per_block=20")
 WIDE, WIDE_BY_FAMILY = "eval.num_blocks=30", "eval.episodes_per_block=100"
 #: Families whose own policies may teach the one for all of them: there a policy gets clear beyond the rules.
 LEARNED_TEACHERS = ("playbook", "heavy", "bursty", "heavy_tail")
-#: Smaller steps after learned teachers, which leave little to gain and much to lose.
-DISTILLED = "agent.lr=0.0003"
-#: What may hold up the worst family: the objectives, teachers that are not simulated, and learned ones.
+#: Smaller steps after learned teachers, which leave little to gain and much to lose; what rules teach is simulated.
+DISTILLED = ("agent.lr=0.0003", "agent.warm_start.simulate=known")
+#: What may hold up the worst family: the objectives, teachers that simulate, and learned ones (experiment=robust).
 ROBUST: dict[str, tuple[str, ...]] = {
     **{
         objective: (f"agent/objective={objective}",)
         for objective in ("mean", "family_baseline", "group_dro", "cvar", "plr")
     },
-    "plain teachers": ("agent/objective=mean", "agent.warm_start.simulate=none"),
-    "distilled": ("agent/objective=mean", DISTILLED),
+    "simulated teachers": ("agent/objective=mean", "agent.warm_start.simulate=known"),
+    "distilled": ("agent/objective=mean", *DISTILLED),
 }
 #: Whose learned teachers all trainings of `distilled` imitate, whatever their own seed.
 ROBUST_TEACHERS_SEED = 1
@@ -173,7 +173,7 @@ def _specialists(seed: int) -> tuple[tuple[str, Cell], ...]:
 
 def _families(seeds: Sequence[int]) -> list[Cell]:
     cells: list[Cell] = []
-    trained_as = ("agent=ppo", DISTILLED, "env=mixed", *BY_FAMILY, ROBUST_STEPS)
+    trained_as = ("agent=ppo", *DISTILLED, "env=mixed", *BY_FAMILY, ROBUST_STEPS)
     for_all = [
         replace(cell, teachers=_specialists(int(cell.seed or 0)))
         for cell in _trained("ppo-by-family", trained_as, BASELINE, seeds)

@@ -44,9 +44,9 @@ def robust_table(named: Named) -> list[str]:
         "",
         "On promote, 100 episodes a family: objectives are chosen among here, and nothing of report is read. "
         "Against `mean` trainings are paired by seed, the intervals are over trainings; against the teacher of "
-        f"`env=mixed` they are over trainings and episodes. *plain teachers*: `{ROBUST['plain teachers'][-1]}`. "
-        f"*distilled*: `{DISTILLED}`, and on {', '.join(LEARNED_TEACHERS)} the teachers are the policies trained there "
-        f"(seed {ROBUST_TEACHERS_SEED}).",
+        f"`env=mixed` they are over trainings and episodes. *simulated teachers*: "
+        f"`{ROBUST['simulated teachers'][-1]}`. *distilled*: `{' '.join(DISTILLED)}`, and on "
+        f"{', '.join(LEARNED_TEACHERS)} the teachers are the policies trained there (seed {ROBUST_TEACHERS_SEED}).",
     ]
 
 
