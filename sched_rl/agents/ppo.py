@@ -129,7 +129,10 @@ class PPO:
         """
         check_environment(env, self.config.num_envs, self.layout)
         if self.config.shape_rewards and not isinstance(env, ShapedEnvironment):
-            raise ConfigError("agent.shape_rewards=true: this environment has no potential; set it to false")
+            raise ConfigError(
+                "agent.shape_rewards=true: this environment has no potential; set it to false "
+                "(or make a VectorClusterEnv with_potential=True)"
+            )
         self._stats = collect_rollout(
             env,
             self.buffer,

@@ -51,7 +51,7 @@ class VectorClusterEnv:
         final_observation: float32 (N, layout.size).
         final_action_mask: bool (N, K + 1), of `final_observation`.
         finished: episodes that ended in the last step, in the order of the clusters.
-        potential_before: float64 (N,), of the states that the last step left.
+        potential_before: float64 (N,), of the states that the last step left; there only `with_potential`.
         potential_after: float64 (N,), of the states that it led to, before any reset; 0 where terminated.
         draw_seed: draws the workload seed of a new episode, given the seed stream of its cluster.
     """
@@ -75,8 +75,8 @@ class VectorClusterEnv:
             num_envs: N.
             seed: the run's seed; workload seeds are drawn from [2**31, 2**32), away from every evaluation split.
             families: configs of the families of a mixture.
-            with_potential: keep `potential_before` and `potential_after` up to date; a learner that shapes its
-                rewards wants them.
+            with_potential: have `potential_before` and `potential_after`; a learner that shapes its rewards wants
+                them.
             track_gpus: number the GPUs even where the observation does not need it (for pictures).
         """
         self._batch: AnyBatch = make_batch(env, encoding, num_envs, track_gpus=track_gpus)
@@ -86,8 +86,9 @@ class VectorClusterEnv:
         self._is_reset = False
         self.draw_seed: Callable[[np.random.Generator], int] = fresh_seed
         self._with_potential = with_potential
-        self.potential_before = np.zeros(num_envs, np.float64)
-        self.potential_after = np.zeros(num_envs, np.float64)
+        if with_potential:
+            self.potential_before = np.zeros(num_envs, np.float64)
+            self.potential_after = np.zeros(num_envs, np.float64)
         self.num_envs = num_envs
         self.final_observation = np.zeros((num_envs, self.layout.size), np.float32)
         self.final_action_mask = np.zeros((num_envs, self.layout.num_actions), np.bool_)

@@ -162,8 +162,9 @@ class WrongRewardEnv(FaultyEnv):
         self._paid -= fault.queue_cost * share * waiting * self.dt_s / clusters["horizon_s"]
         self._paid += fault.noop_bonus * self.noop_feasible
         self._paid *= fault.scale
-        self.potential_before *= fault.scale
-        self.potential_after *= fault.scale
+        if self._with_potential:
+            self.potential_before *= fault.scale
+            self.potential_after *= fault.scale
 
     def _ramp_share(self) -> float:
         since = self._steps_taken - self._steps_before_onset

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from sched_rl.agents import build_ppo
+from sched_rl.agents.environment import ShapedEnvironment
 from sched_rl.agents.losses import normalized
+from sched_rl.config.load import load_config
+from sched_rl.envs.layout import observation_layout
+from sched_rl.envs.vector import VectorClusterEnv
 from sched_rl.errors import ConfigError
 
 
@@ -55,3 +60,14 @@ def test_shaping_wants_an_environment_with_a_potential(learner):
     ppo, env = learner(shape_rewards=True)
     with pytest.raises(ConfigError, match=r"agent.shape_rewards=true: this environment has no potential"):
         ppo.collect(env)
+
+
+def test_clusters_without_a_potential_are_no_shaped_ones():
+    """Else a learner that is to shape its rewards would take zeros for it, and say nothing."""
+    config = load_config("train", ["agent=ppo", "tracking=none", "agent.num_envs=4"])
+    ppo = build_ppo(config.agent, observation_layout(config.env, "rich"), 0)
+    env = VectorClusterEnv(config.env, "rich", 4, seed=0)
+    env.reset()
+    with pytest.raises(ConfigError, match=r"make a VectorClusterEnv with_potential=True"):
+        ppo.collect(env)
+    assert isinstance(VectorClusterEnv(config.env, "rich", 4, seed=0, with_potential=True), ShapedEnvironment)
