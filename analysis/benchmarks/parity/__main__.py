@@ -3,7 +3,7 @@
 Trains this project's PPO and sb3-contrib's MaskablePPO with the same environment, network and hyperparameters, and
 holds their learning curves against each other. What is there is kept; stopped, the same command goes on.
 
-problems  playbook, cartpole (both)
+problems  playbook, playbook_scorer, cartpole (all)
 seeds     trainings of each: seeds 1 to this (10)
 folder    of the curves (runs/parity)
 output    the page, its picture beside it (analysis/results/parity.md)

@@ -24,13 +24,15 @@ COMMON = (
     "agent.warm_start.teacher=null",
     *("eval.num_blocks=1", "eval.episodes_per_block=20"),  # looking costs less than learning
 )
+#: Long enough for both to learn it, in steps small enough to do without what is off.
+_CLUSTER = (
+    *("agent=ppo", "env=playbook", "baselines=[]", "agent.total_steps=983040"),
+    *("agent.num_envs=64", "agent.rollout_steps=128", "agent.num_minibatches=8", "agent.update_epochs=4"),
+    "agent.lr=1e-3",
+)
 PROBLEMS: dict[str, tuple[str, ...]] = {
-    # Long enough for both to learn it, in steps small enough that what is off is not missed.
-    "playbook": (
-        *("agent=ppo", "agent/network=scorer", "env=playbook", "baselines=[]"),
-        *("agent.num_envs=64", "agent.rollout_steps=128", "agent.num_minibatches=8", "agent.update_epochs=4"),
-        *("agent.lr=1e-3", "agent.total_steps=983040"),
-    ),
+    "playbook": (*_CLUSTER, "agent/network=mlp", "agent.network.hidden_sizes=[64,64]"),
+    "playbook_scorer": (*_CLUSTER, "agent/network=scorer"),
     "cartpole": ("experiment=cartpole", "agent.total_steps=61440"),
 }
 #: How often a curve is looked at, the untrained policy included.
