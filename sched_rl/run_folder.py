@@ -84,7 +84,7 @@ def check_resumable(folder: Path) -> None:
     """Refuse a folder that no run can be continued from.
 
     Raises:
-        RunFolderError: when it is missing, is no run folder or holds no checkpoint.
+        RunFolderError: when it is missing or is no run folder.
     """
     if not folder.exists():
         raise RunFolderError(f"resume={folder}: no such folder")
@@ -92,9 +92,6 @@ def check_resumable(folder: Path) -> None:
         raise RunFolderError(f"resume={folder}: is a file; give the run's folder")
     if not (folder / CONFIG_FILE).is_file():
         raise RunFolderError(f"resume={folder}: not a run folder, there is no {CONFIG_FILE} in it")
-    checkpoints = folder / "checkpoints"
-    if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
-        raise RunFolderError(f"resume={folder}: holds no checkpoint yet; start the run anew")
 
 
 def resume_started_job(folder: Path, config: Config) -> bool:

@@ -148,13 +148,16 @@ class RunSession:
         """Put all rows on the disk, so that no checkpoint is ahead of them."""
         self._record.sync()
 
-    def close_interrupted(self, signal_name: str) -> None:
-        """End the run as killed, and say how to go on."""
+    def close_interrupted(self, signal_name: str, *, has_begun: bool) -> None:
+        """End the run as killed, and say how to go on; one that has not begun to learn has saved nothing."""
         self._record.event("signal", self._update, signal=signal_name)
         self._record.end("KILLED", self._update)
         self._write_page()
         self._writer.finish("KILLED")
-        print(f"stopped by {signal_name} after update {self._update}; everything is saved. To go on:")
+        done = (
+            f"after update {self._update}; everything is saved" if has_begun else "before it began to learn"
+        )
+        print(f"stopped by {signal_name} {done}. To go on:")
         print(f"  python -m sched_rl.train {argument('resume', self.folder)}")
 
     def close_briefly(self) -> None:

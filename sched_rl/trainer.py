@@ -35,6 +35,7 @@ from sched_rl.pathologies import make_faulty_env, spoil_start
 from sched_rl.progress import Progress, open_progress
 from sched_rl.run_session import RunSession
 from sched_rl.tracking.columns import RESTORED
+from sched_rl.tracking.reading import read_metrics
 
 #: Seconds between two lines on how far an imitation is.
 _IMITATION_NOTE_S = 10.0
@@ -95,18 +96,21 @@ def train(
 
     torch.set_num_threads(config.threads)
     checkpoint = None if resume is None else _checkpoint_to_resume(config, folder)
-    resume_update = None if checkpoint is None else int(checkpoint["update"])
+    resume_update = None if resume is None else 0 if checkpoint is None else int(checkpoint["update"])
     with RunSession(config, folder, resume_update=resume_update, tags=tags) as session:
         if isinstance(config.agent, PpoConfig):
             return _Training(session, config.agent, checkpoint, observers).run()
         return _judge_fixed(session)
 
 
-def _checkpoint_to_resume(config: Config, folder: Path) -> dict[str, Any]:
+def _checkpoint_to_resume(config: Config, folder: Path) -> dict[str, Any] | None:
+    """The newest; None of a run that was stopped before it began to learn, which begins again."""
     latest = _checkpoint_store(config, folder).latest()
-    if latest is None:
+    if latest is not None:
+        return latest.state
+    if len(read_metrics(folder)["update"]):
         raise CheckpointError(f"resume={folder}: no checkpoint there to resume from; start a new run instead")
-    return latest.state
+    return None
 
 
 def _checkpoint_store(config: Config, folder: Path) -> CheckpointStore:
@@ -160,6 +164,10 @@ class _Judged:
     is_best: bool
 
 
+class _ImitationStoppedError(Exception):
+    """Half an imitation is worth nothing: it is made again, from its start."""
+
+
 class _Training:
     """The loop of a learned agent."""
 
@@ -211,13 +219,14 @@ class _Training:
                 config.progress, total, title=self._session.title, start_steps=self._steps
             ) as progress:
                 progress.baselines(self._session.judge_baselines())
-                self._begin(progress)
+                self._begin(progress, interrupts)
                 while self._update < self._num_updates and not interrupts.requested and not self._stop:
                     self._one_update(progress)
-                self._save_periodic()
+                if self._has_begun:
+                    self._save_periodic()
             stopped_by = interrupts.requested
             if stopped_by:
-                self._session.close_interrupted(stopped_by)
+                self._session.close_interrupted(stopped_by, has_begun=self._has_begun)
             elif self._stop and not self._stop.with_summary:
                 self._session.close_briefly()
             else:
@@ -236,13 +245,21 @@ class _Training:
             stop=self._stop,
         )
 
-    def _begin(self, progress: Progress) -> None:
+    @property
+    def _has_begun(self) -> bool:
+        """Whether the policy that learns has been judged, the first point of every curve."""
+        return not math.isnan(self._last[0]) or self._saved_update >= 0
+
+    def _begin(self, progress: Progress, interrupts: Interrupts) -> None:
         """Judge the untrained policy, the first point of every curve; or say where a resumed run stands."""
         if self._saved_update >= 0:
             best, steps = self._best, self._best.update * self._steps_per_update
             progress.best_so_far(best.mean_return, best.min_block_return, steps)
             return
-        self._warm_start(progress)
+        try:
+            self._warm_start(progress, interrupts)
+        except _ImitationStoppedError:
+            return
         if self._session.config.pathology is not None:
             spoil_start(self._session.config, self._agent, self._ppo)
             self._best_policy = self._ppo.policy_parameters()
@@ -252,7 +269,7 @@ class _Training:
             self._env.stagger(TYPICAL_STEPS_PER_JOB * config.scheduling.jobs_per_episode, config.seed)
         self._record(progress, {"update": 0, "timesteps": 0}, {}, self._evaluate(progress))
 
-    def _warm_start(self, progress: Progress) -> None:
+    def _warm_start(self, progress: Progress, interrupts: Interrupts) -> None:
         config, teacher = self._session.config, self._agent.warm_start.teacher_agent
         if teacher is None:
             return
@@ -262,7 +279,7 @@ class _Training:
             named += " (and simulates the rest once all jobs have arrived)"
         progress.note(f"imitates {named} first (agent.warm_start.teacher=null: it does not)")
         imitated = self._ppo.imitate(
-            config, teacher, partial(teaching_policy, config), self._imitation_notes(progress)
+            config, teacher, partial(teaching_policy, config), self._imitation_notes(progress, interrupts)
         )
         self._best_policy = self._ppo.policy_parameters()
         self._session.event(
@@ -272,13 +289,15 @@ class _Training:
             agreement=round(imitated.agreement, 4),
         )
 
-    def _imitation_notes(self, progress: Progress) -> Callable[[int, float], None]:
-        """Says every few seconds how far the imitation is."""
+    def _imitation_notes(self, progress: Progress, interrupts: Interrupts) -> Callable[[int, float], None]:
+        """Says every few seconds how far the imitation is; raises _ImitationStoppedError when it is to stop."""
         total, started_s = self._agent.warm_start.num_rollouts, time.perf_counter()
         said_s = started_s
 
         def say(done: int, agreement: float) -> None:
             nonlocal said_s
+            if interrupts.requested and done < total:
+                raise _ImitationStoppedError
             now_s = time.perf_counter()
             if now_s - said_s >= _IMITATION_NOTE_S and done < total:
                 said_s, left_s = now_s, (now_s - started_s) * (total - done) / done

@@ -57,7 +57,7 @@ def test_a_folder_with_a_run_in_it_is_continued_not_overwritten(tmp_path):
         create_run_folder(config)
 
 
-def test_resuming_needs_a_run_with_a_checkpoint(tmp_path):
+def test_resuming_needs_a_run(tmp_path):
     cases = [
         (tmp_path / "nowhere", "no such folder"),
         (tmp_path, "not a run folder, there is no config.yaml in it"),
@@ -66,10 +66,6 @@ def test_resuming_needs_a_run_with_a_checkpoint(tmp_path):
         with pytest.raises(RunFolderError, match=message):
             check_resumable(folder)
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(RunFolderError, match="holds no checkpoint yet"):
-        check_resumable(tmp_path)
     with pytest.raises(RunFolderError, match="is a file; give the run's folder"):
         check_resumable(tmp_path / "config.yaml")
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "best.pt").write_text("")
     check_resumable(tmp_path)

@@ -21,9 +21,10 @@ from sched_rl.config.load import load_command, load_config
 from sched_rl.config.record import config_digest
 from sched_rl.config.rules import check_training
 from sched_rl.envs.vector import VectorClusterEnv
-from sched_rl.errors import ConfigError
+from sched_rl.errors import CheckpointError, ConfigError
 from sched_rl.evaluation.loading import scheduler_of, teaching_policy
 from sched_rl.interrupts import Interrupts
+from sched_rl.run_folder import check_resumable
 from sched_rl.schedulers.registry import build_scheduler
 from sched_rl.trainer import train
 
@@ -288,8 +289,12 @@ def test_the_digest_of_a_run_goes_by_what_its_teacher_holds_and_not_by_where_it_
     assert here == there != config_digest(load_config("train", TINY))
 
 
-def test_a_run_that_is_stopped_before_its_first_update_is_taught_once(tmp_path, monkeypatch):
-    overrides = [*TINY, *QUIET, "agent.total_steps=768", "agent.warm_start.num_rollouts=2"]
+@pytest.mark.parametrize("num_rollouts", [1, 3])
+def test_a_run_that_is_stopped_before_its_first_update_is_taught_once(
+    tmp_path, monkeypatch, capsys, num_rollouts
+):
+    """Stopped after the only rollout it has been taught; stopped amid three of them it is taught again, wholly."""
+    overrides = [*TINY, *QUIET, "agent.total_steps=768", f"agent.warm_start.num_rollouts={num_rollouts}"]
     whole = train(load_config("train", overrides), tmp_path / "whole")
 
     class Stopped(Interrupts):
@@ -298,12 +303,26 @@ def test_a_run_that_is_stopped_before_its_first_update_is_taught_once(tmp_path, 
             self.requested = "SIGINT"
 
     config, folder = load_config("train", overrides), tmp_path / "stopped"
+    capsys.readouterr()
     with monkeypatch.context() as patch:
         patch.setattr("sched_rl.trainer.Interrupts", Stopped)
         assert train(config, folder).exit_code == 130
+    said = "after update 0; everything is saved" if num_rollouts == 1 else "before it began to learn"
+    assert f"stopped by SIGINT {said}. To go on:" in capsys.readouterr().out
+    check_resumable(folder)
     resumed = train(config, folder, resume=folder)
     events = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
     assert events.count("warm_start") == 1
     assert (resumed.last_mean_return, resumed.updates) == (whole.last_mean_return, 3)
     rows = [(tmp_path / name / "metrics.csv").read_text().splitlines() for name in ("whole", "stopped")]
     assert rows[0] == rows[1]
+
+
+def test_a_run_that_lost_its_checkpoints_does_not_begin_again_over_its_record(tmp_path):
+    config, folder = load_config("train", [*TINY, *QUIET, "agent.total_steps=768"]), tmp_path / "run"
+    train(config, folder)
+    shutil.rmtree(folder / "checkpoints")
+    recorded = (folder / "metrics.csv").read_bytes()
+    with pytest.raises(CheckpointError, match="no checkpoint there to resume from; start a new run instead"):
+        train(config, folder, resume=folder)
+    assert (folder / "metrics.csv").read_bytes() == recorded
