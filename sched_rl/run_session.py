@@ -152,7 +152,8 @@ class RunSession:
         """End the run as killed, and say how to go on; one that has not begun to learn has saved nothing."""
         self._record.event("signal", self._update, signal=signal_name)
         self._record.end("KILLED", self._update)
-        self._write_page()
+        if has_begun:
+            self._write_page()
         self._writer.finish("KILLED")
         done = (
             f"after update {self._update}; everything is saved" if has_begun else "before it began to learn"

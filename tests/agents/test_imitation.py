@@ -308,7 +308,9 @@ def test_a_run_that_is_stopped_before_its_first_update_is_taught_once(
         patch.setattr("sched_rl.trainer.Interrupts", Stopped)
         assert train(config, folder).exit_code == 130
     said = "after update 0; everything is saved" if num_rollouts == 1 else "before it began to learn"
-    assert f"stopped by SIGINT {said}. To go on:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"stopped by SIGINT {said}. To go on:" in printed
+    assert "no report.html" not in printed
     check_resumable(folder)
     resumed = train(config, folder, resume=folder)
     events = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
