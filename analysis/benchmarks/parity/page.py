@@ -90,8 +90,9 @@ def _introduction(found: Mapping[str, Curves], num_seeds: int, more: Sequence[st
     return [
         f"`{command}`: {', '.join(steps)}. Same environment, network with its initial weights, and hyperparameters; "
         "what only one of the two has is off. A curve is the mean return on 20 episodes of val of the policy as it "
-        "learns, its actions drawn with the same random numbers for both; the area is divided by its width, trainings "
-        "are paired by seed. MaskablePPO against itself on other seeds, half as many pairs, is what chance alone does.",
+        "learns, its actions drawn with the same random numbers for both; the area is divided by its width, the range "
+        "is that from the lowest to the highest point of the two mean curves, trainings are paired by seed. "
+        "MaskablePPO against itself on other seeds, half as many pairs, is what chance alone does.",
     ]
 
 
