@@ -25,7 +25,7 @@ WIDE, WIDE_BY_FAMILY = "eval.num_blocks=30", "eval.episodes_per_block=100"
 #: Families whose own policies may teach the one for all of them: there a policy gets clear beyond the rules.
 LEARNED_TEACHERS = ("playbook", "heavy", "bursty", "heavy_tail")
 #: Smaller steps after learned teachers, which leave little to gain and much to lose; what rules teach is simulated.
-DISTILLED = ("agent.lr=0.0003", "agent.warm_start.simulate=known")
+DISTILLED = ("agent.lr=0.0003", "agent.warm_start.simulate=known", "agent.warm_start.num_rollouts=64")
 #: What may hold up the worst family: the objectives, teachers that simulate, and learned ones (experiment=robust).
 ROBUST: dict[str, tuple[str, ...]] = {
     **{
