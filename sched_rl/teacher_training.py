@@ -51,18 +51,17 @@ def train_teachers(teachers: Sequence[Config], train: Train) -> TrainResult | No
     return None
 
 
-def _alone(folder: Path) -> filelock.BaseFileLock:
-    """A held lock on what happens to a folder."""
+def _alone(folder: Path) -> filelock.AcquireReturnProxy[filelock.BaseFileLock]:
+    """A held lock on what happens to a folder; leaving it once lets go."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder.with_name(f"{folder.name}.lock"))
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except filelock.Timeout:
             print(f"waits for the run that trains {folder}")
-            lock.acquire()
+            return lock.acquire()
     except OSError as error:
         raise RunFolderError(
             f"{folder}: no run folder can be made in its place ({error.strerror})"
         ) from error
-    return lock

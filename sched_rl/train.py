@@ -49,10 +49,10 @@ def run_training(
         check_guard(command.config)
     given = command.options["resume"]
     resume = Path(given) if given is not None else None
-    if resume is None and (interrupted := _train_teachers(command.teachers)):
-        return interrupted
     if resume is not None:
         check_resumable(resume)
+    elif interrupted := _train_teachers(command.teachers):
+        return interrupted
     folder = create_run_folder(command.config, default_folder) if resume is None else resume
     with quick_import("sched_rl.trainer"):
         from sched_rl.trainer import train

@@ -12,6 +12,7 @@ from sched_rl.checkpoint import file
 from sched_rl.config.compose import ConfigSources
 from sched_rl.config.load import load_command
 from sched_rl.config.record import config_digest, load_config_file
+from sched_rl.teacher_training import _alone
 from sched_rl.tracking.reading import final_status, read_events
 from sched_rl.train import main
 
@@ -84,6 +85,12 @@ def test_a_run_that_is_stopped_while_its_teacher_learns_goes_on_by_the_same_comm
     assert main([*ONE, "run.folder=pupil"]) == 0
     assert "goes on" in capsys.readouterr().out
     assert (tmp_path / "pupil/metrics.csv").read_bytes() == (whole / "pupil/metrics.csv").read_bytes()
+
+
+def test_a_folder_is_let_go_when_its_teacher_is_done(tmp_path):
+    with _alone(tmp_path / "teacher") as lock:
+        assert lock.is_locked
+    assert not lock.is_locked
 
 
 def test_a_run_goes_on_without_its_teachers(whole, tmp_path, monkeypatch):

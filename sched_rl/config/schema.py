@@ -288,7 +288,7 @@ class TrainedTeacherConfig:
 #: Teachers that learned.
 LearnedTeacherConfig = PolicyTeacherConfig | TrainedTeacherConfig
 #: Whom a policy can imitate.
-TeacherConfig = StateRuleConfig | PolicyTeacherConfig | TrainedTeacherConfig
+TeacherConfig = StateRuleConfig | LearnedTeacherConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,10 +58,10 @@ def teaching_policy(config: Config, teacher: LearnedTeacherConfig) -> Scheduler:
     path = Path(teacher.folder if isinstance(teacher, TrainedTeacherConfig) else teacher.name).expanduser()
     theirs, file = load_config_file(find_config_file(key, path)), checkpoint_file(key, path)
     if isinstance(teacher, TrainedTeacherConfig):
-        is_as_named = config_digest(theirs) == teacher.recipe
+        found, named = config_digest(theirs), teacher.recipe
     else:
-        is_as_named = content_digest(file) == teacher.sha256
-    if not is_as_named:
+        found, named = content_digest(file), teacher.sha256
+    if found != named:
         raise ConfigError(
             f"{key}={path}: its checkpoint has changed since this run was configured; start the run anew"
         )

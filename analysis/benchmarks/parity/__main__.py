@@ -67,6 +67,11 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
         name: largest_weight_difference(load_problem(name, seed=1, more=[*more, UNSHUFFLED]))
         for name in names
     }
+
+    def write() -> None:
+        found = {name: _read(folder, name, num_seeds, more) for name in names}
+        write_page(page, found, apart, num_seeds, more)
+
     for name, player, seed in _planned(names, num_seeds):
         path = _place(folder, name, player, seed, more)
         if interrupts.requested or path.is_file():
@@ -81,10 +86,8 @@ def _run(own: dict[str, Any], more: Sequence[str], interrupts: Interrupts) -> No
             f"{name}, {player}, seed {seed}: area {np.trapezoid(curve) / (POINTS - 1):.3f}, {seconds:.0f} s",
             flush=True,
         )
-        write_page(
-            page, {each: _read(folder, each, num_seeds, more) for each in names}, apart, num_seeds, more
-        )
-    write_page(page, {each: _read(folder, each, num_seeds, more) for each in names}, apart, num_seeds, more)
+        write()
+    write()
     print(f"wrote {page}")
 
 
