@@ -7,6 +7,7 @@ stopped goes on; of two runs that want the same teacher at once, one trains it a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
@@ -51,7 +52,7 @@ def train_teachers(teachers: Sequence[Config], train: Train) -> TrainResult | No
     return None
 
 
-def _alone(folder: Path) -> filelock.AcquireReturnProxy[filelock.BaseFileLock]:
+def _alone(folder: Path) -> AbstractContextManager[filelock.BaseFileLock]:
     """A held lock on what happens to a folder; leaving it once lets go."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
